@@ -1,0 +1,1 @@
+"""The station's processes, one package each. A service never imports another."""
