@@ -1,0 +1,133 @@
+"""Audio files: written completely before anyone hears of them, checked before anyone plays them.
+
+Loops are WAV, 24-bit PCM: samples that lie on that grid survive writing and reading bit for bit.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shared.errors import AudioFileError
+from shared.units import Audio
+
+if TYPE_CHECKING:
+    import soundfile
+
+MAX_SECONDS = 600.0
+MAX_CHANNELS = 64
+
+
+def snap_to_grid(samples: Audio, bits: int = 24) -> Audio:
+    """Round to the integer grid of a PCM file, so that the file holds exactly these samples; clips at full scale."""
+    scale = np.float64(2 ** (bits - 1))
+    snapped = np.clip(np.round(samples.astype(np.float64) * scale), -scale, scale - 1) / scale
+    return snapped.astype(np.float32)
+
+
+def write_wav(path: Path, samples: Audio, sample_rate: int, subtype: str = "PCM_24") -> None:
+    """Write a WAV beside its name, force it to the disk, then rename: it is there whole or not at all.
+
+    Parameters
+    ----------
+    samples : float32 [shape=(frames, channels)]
+
+    Raises
+    ------
+    AudioFileError
+        The disk is full or the folder cannot be written to.
+    """
+    import soundfile
+
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            soundfile.write(file, samples, sample_rate, subtype=subtype, format="WAV")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except (OSError, soundfile.SoundFileError) as error:
+        beside.unlink(missing_ok=True)
+        raise AudioFileError(f"{path} cannot be written ({_cause(error)}): free some disk space.") from error
+
+
+def read_audio(path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, int]:
+    """Read a whole audio file.
+
+    Returns
+    -------
+    samples : float32 [shape=(frames, channels)]
+    sample_rate : int, hertz
+
+    Raises
+    ------
+    AudioFileError
+        Missing, not audio, empty, longer than ``max_seconds``, or holding values that are not numbers.
+    """
+    import soundfile
+
+    if not path.exists():
+        raise AudioFileError(f"{path} does not exist: check the name.")
+    if not path.is_file():
+        raise AudioFileError(f"{path} is not a file: name an audio file.")
+    try:
+        with path.open("rb") as file, soundfile.SoundFile(file) as sound:
+            return _read_checked(sound, str(path), max_seconds)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise AudioFileError(f"{path} cannot be read as audio ({_cause(error)}).") from error
+
+
+def read_within(folder: Path, path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, int]:
+    """Read a file that another process named; a path outside ``folder`` is refused, links included."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise AudioFileError(f"{path} lies outside {folder} and is refused.")
+    return read_audio(path, max_seconds=max_seconds)
+
+
+def to_flac(samples: Audio, sample_rate: int) -> bytes:
+    """A 24-bit FLAC file in memory: how a clip travels between machines."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sample_rate, format="FLAC", subtype="PCM_24")
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes, *, name: str = "the clip", max_seconds: float = MAX_SECONDS) -> tuple[Audio, int]:
+    """Read an audio file that came in a message; raises as ``read_audio`` does."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            return _read_checked(sound, name, max_seconds)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise AudioFileError(f"{name} cannot be read as audio ({_cause(error)}).") from error
+
+
+def _read_checked(sound: soundfile.SoundFile, name: str, max_seconds: float) -> tuple[Audio, int]:
+    rate: int = sound.samplerate
+    if sound.channels > MAX_CHANNELS:
+        raise AudioFileError(f"{name} has {sound.channels} channels; up to {MAX_CHANNELS} are read.")
+    limit = int(max_seconds * rate)
+    # A damaged header may claim any length, so read at most one frame more than is allowed.
+    samples: Audio = sound.read(frames=limit + 1, dtype="float32", always_2d=True)
+    if len(samples) > limit:
+        raise AudioFileError(f"{name} is longer than {max_seconds:g} seconds: cut it first.")
+    if len(samples) == 0:
+        raise AudioFileError(f"{name} holds no sound.")
+    if len(samples) < sound.frames:
+        raise AudioFileError(f"{name} is cut off: {len(samples)} of {sound.frames} frames are there.")
+    if not np.isfinite(samples).all():
+        raise AudioFileError(f"{name} holds values that are not numbers.")
+    return samples, rate
+
+
+def _cause(error: Any) -> str:
+    """The reason in an operating system's or libsndfile's error, without the path that the sentence names already."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(getattr(error, "error_string", error)).strip().rstrip(".").lower()
