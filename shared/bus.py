@@ -116,6 +116,11 @@ class Link:
         except zmq.Again:
             return None
 
+    @property
+    def port(self) -> int:
+        """The TCP port that this link is bound to."""
+        return int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+
     def wait_readable(self, timeout_s: float) -> bool:
         """Wait until something can be received; for a client with a single link."""
         return bool(self._socket.poll(round(timeout_s * 1000), zmq.POLLIN))

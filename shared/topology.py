@@ -55,9 +55,9 @@ class Channel:
     def ipc_endpoint(self, paths: Paths) -> str:
         return f"ipc://{paths.sockets / self.name}.sock"
 
-    def tcp_endpoint(self, host: str, port: int | None = None) -> str:
+    def tcp_endpoint(self, host: str, port: int) -> str:
         bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        return f"tcp://{bracketed}:{port or self.tcp_port}"
+        return f"tcp://{bracketed}:{port or '*'}"
 
 
 SERVICES: Mapping[str, Service] = MappingProxyType(

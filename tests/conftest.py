@@ -1,0 +1,27 @@
+"""Fixtures for all tests: a home of one's own, and links that are closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.bus import Bus
+from shared.paths import Paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A station's folders under a temporary one, all made."""
+    made = Paths.under(tmp_path / "home")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def bus(paths: Paths) -> Iterator[Bus]:
+    """Links for one test, closed after it."""
+    opened = Bus(paths)
+    yield opened
+    opened.close(linger_ms=0)
