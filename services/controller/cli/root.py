@@ -15,6 +15,7 @@ from shared.errors import InfiniLoopError
 
 COMMANDS = MappingProxyType(
     {
+        "presets": "services.controller.cli.presets:presets",
         "service": "services.controller.cli.service:service",
     }
 )
