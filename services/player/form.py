@@ -1,0 +1,133 @@
+"""A song's form: which stretches of a loop are played in which order, so that no ear hears one loop forty times.
+
+Pure: the same loop always gives the same form. A *pass* is one time through a section or a loop; it is made of *spans*,
+stretches of the file that follow one another without a seam. Where a loop has sections or jump points, no pass is
+literally the same more than twice in a row; where it has neither, every third pass carries a gentle move (`moves`), so
+that none is the same more than three times in a row. The move is always back to neutral at the end of its pass, and
+there is at most one in two passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from shared.music import Loop, Section
+
+Variation: TypeAlias = Literal["off", "light", "full"]
+Move: TypeAlias = Literal["bass-out", "sweep", "echo"]
+MOVES: dict[Variation, tuple[Move, ...]] = {
+    "off": (),
+    "light": ("bass-out", "sweep"),
+    "full": ("bass-out", "echo", "sweep", "echo"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Frames ``start … end`` of the loop's file; ``low … high`` is the stretch that would repeat after ``end``."""
+
+    start: int
+    end: int
+    low: int
+    high: int
+    join: int = 0
+    """Frames of crossfade that lie before ``start`` and before the end of the span that came before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One time through: its spans, the letter it has in the form, and the move at its end."""
+
+    label: str
+    spans: tuple[Span, ...]
+    move: Move | None = None
+
+    @property
+    def frames(self) -> int:
+        return sum(span.end - span.start for span in self.spans)
+
+
+def song(loop: Loop, number: int, variation: Variation = "light", entry: int = 0) -> Pass:
+    """Pass ``number`` (from 0) of the song that ``loop`` makes; the first one begins at frame ``entry`` of the file.
+
+    The moves go round with the loop's name, so that two songs in a row do not make the same one at the same place.
+    """
+    cycle = _cycle(loop)
+    taken = cycle[number % len(cycle)]
+    moves = MOVES[variation]
+    every = _moves_every(loop, variation)
+    if moves and number % every == every - 1:
+        turn = number // every + sum(loop.loop_id.encode())
+        taken = replace(taken, move=moves[turn % len(moves)])
+    if number == 0:
+        first = taken.spans[0]
+        begin = entry if first.low <= entry < first.end else first.start
+        taken = replace(taken, spans=(replace(first, start=begin), *taken.spans[1:]))
+    return taken
+
+
+def _moves_every(loop: Loop, variation: Variation) -> int:
+    """A move in every so many passes."""
+    if variation == "full":
+        return 2
+    return 3 if not loop.sections and not loop.jumps else 4
+
+
+def _cycle(loop: Loop) -> tuple[Pass, ...]:
+    """The passes that go round and round, chosen so that the end and the beginning together keep the rule too."""
+    if loop.sections:
+        return _of_sections(loop.sections)
+    plain = Pass("A", (Span(0, loop.frames, 0, loop.frames),))
+    turns = [_turn(loop, number) for number in range(len(loop.jumps))]
+    usable = [turn for turn in turns if turn is not None and turn.frames >= loop.frames // 4]
+    if not usable:
+        return (plain,)
+    cycle = [plain, plain, usable[0]]
+    for turn in usable[1:]:
+        cycle += [plain, turn]
+    return tuple(cycle)
+
+
+def _turn(loop: Loop, number: int) -> Pass | None:
+    """The pass that takes jump ``number``; None for a jump that leads nowhere in this file."""
+    jump = loop.jumps[number]
+    if not (0 < jump.source <= loop.frames and 0 <= jump.target < loop.frames):
+        return None
+    source, target = jump.source, jump.target
+    join = min(jump.crossfade, target, source, loop.frames - target)
+    first, second = Span(0, source, 0, loop.frames), Span(target, loop.frames, 0, loop.frames, join)
+    return Pass(f"A{number + 2}", (first, second))
+
+
+def _of_sections(sections: Sequence[Section]) -> tuple[Pass, ...]:
+    """A A' B A and its relatives over the sections at hand; a short fill leads into what is new."""
+    parts = [
+        Pass(section.label, (Span(section.start, section.end, section.start, section.end),)) for section in sections
+    ]
+    longest = max(section.bars for section in sections)
+    main = [part for part, section in zip(parts, sections, strict=True) if not _is_fill(section, longest)]
+    fills = [part for part, section in zip(parts, sections, strict=True) if _is_fill(section, longest)]
+    if len(main) <= 1:
+        order = [*main, *main]
+    elif len(main) == 2:
+        order = [main[0], main[0], main[1], main[0], main[1]]
+    else:
+        order = [main[0], main[1], main[2], main[0]]
+        for number, part in enumerate(main[3:]):
+            order += [part, main[1 - number % 2]]
+    if not fills:
+        return tuple(order[:1] if len(main) == 1 else order)
+    if not main:
+        return tuple(fills)
+    with_fills: list[Pass] = []
+    for number, part in enumerate(order):
+        with_fills.append(part)
+        if number % 4 == 1:
+            with_fills.append(fills[number // 4 % len(fills)])
+    return tuple(with_fills)
+
+
+def _is_fill(section: Section, longest: int) -> bool:
+    return section.label.startswith("fill") or section.bars * 4 <= longest
