@@ -1,0 +1,104 @@
+"""Which lengths, and which starts for each: the coarse search, a feature frame (25 ms) wide.
+
+A length earns by how well the whole clip repeats after it; a start by how well the music *around* it agrees with the
+music around the end, near (±0.6 s) and far (±2.5 s). Sound that is not there costs nearly as much as a bad match, so
+that the whole clip is never a loop for free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.analyzer.features import Features
+from services.analyzer.sound import Doubles
+from services.analyzer.tempo import Pulse, autocorrelation
+
+LAGS: Final = 32
+NEAR_S: Final = 0.6
+FAR_S: Final = 2.5
+UNHEARD: Final = 0.9
+"""Distance of a moment beyond the clip's ends: almost a random one."""
+GAP_DB: Final = 25.0
+LONGER: Final = 0.08
+"""What a doubling of the length is worth, in the units of distance."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A start and a length in feature frames, and what is against them (lower is better)."""
+
+    start: int
+    lag: int
+    cost: float
+    distance: float
+    """Of the music around the start from the music around the end: 0 the same, 1 random."""
+
+
+def lag_merits(features: Features, rhythm: Doubles, pulse: Pulse | None) -> Doubles:
+    """How good each length is by itself: repetition, rhythm, whole beats, and a little for being longer.
+
+    The preference for 2, 4, 8 and 16 beats is soft, so that 3/4 and 7/8 survive it. ``rhythm`` is the autocorrelation
+    of the flux.
+    """
+    lags = np.arange(len(features))
+    repetition = autocorrelation(features.vectors, features.rate)
+    merits = 0.8 * repetition + 0.5 * rhythm + LONGER * np.log2(np.maximum(lags, 1) / features.rate)
+    if pulse is not None:
+        beats = lags / pulse.period
+        whole = np.round(beats)
+        off = np.abs(beats - whole) * pulse.period / features.rate
+        uneven = np.select(
+            [whole % 16 == 0, whole % 8 == 0, whole % 4 == 0, whole % 2 == 0], [0, 0.02, 0.05, 0.14], 0.2
+        )
+        merits -= pulse.clarity * (uneven + 0.3 * np.minimum(off / 0.06, 1))
+    return np.asarray(merits)
+
+
+def find_candidates(features: Features, merits: Doubles, shortest: int, longest: int) -> list[Candidate]:
+    """The best start for each of the best lengths between two bounds (frames, inclusive), best first."""
+    lags = _peaks(merits, shortest, longest)
+    if not len(lags):
+        return []
+    count = len(features)
+    near, far = int(NEAR_S * features.rate), int(FAR_S * features.rate)
+    vectors = features.vectors
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    rows = count - int(lags.min())
+    apart = np.full((len(lags), rows + 2 * far), UNHEARD)
+    for row, lag in zip(apart, lags, strict=True):
+        cross = np.einsum("ij,ij->i", vectors[lag:], vectors[:-lag])
+        row[far : far + count - lag] = np.minimum((squares[lag:] + squares[:-lag] - 2 * cross) / features.typical, 2)
+    sums = np.concatenate([np.zeros((len(lags), 1)), np.cumsum(apart, axis=1)], axis=1)
+    at = np.arange(rows) + far
+    distance = 0.6 * (sums[:, at + near] - sums[:, at - near]) / (2 * near)
+    distance += 0.5 * (sums[:, at + far] - sums[:, at - far]) / (2 * far)
+    cost = distance + 0.5 * _holes(features, lags, rows) - merits[lags][:, None]
+    cost[:, :2] += 1
+    cost[np.arange(rows)[None, :] >= (count - lags)[:, None]] = np.inf
+    starts = cost.argmin(axis=1)
+    found = [
+        Candidate(int(start), int(lag), float(cost[row, start]), float(distance[row, start]) / 1.1)
+        for row, (start, lag) in enumerate(zip(starts, lags, strict=True))
+    ]
+    return sorted(found, key=lambda candidate: candidate.cost)
+
+
+def _peaks(merits: Doubles, shortest: int, longest: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """The lags of the highest local maxima, best first."""
+    inside = np.full(len(merits), -np.inf)
+    inside[shortest : longest + 1] = merits[shortest : longest + 1]
+    padded = np.pad(inside, 2, constant_values=-np.inf)
+    crest = np.lib.stride_tricks.sliding_window_view(padded, 5).max(axis=1)
+    peaks = np.flatnonzero((inside == crest) & (inside > -np.inf))
+    return peaks[np.argsort(-inside[peaks], kind="stable")[:LAGS]]
+
+
+def _holes(features: Features, lags: np.ndarray[tuple[int], np.dtype[np.intp]], rows: int) -> Doubles:
+    """Seconds of near silence inside each possible loop beyond the first quarter, 0–1; ``(lags, rows)``."""
+    quiet = np.concatenate([[0], np.cumsum(features.level < np.median(features.level) - GAP_DB)])
+    ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features))
+    held = quiet[ends] - quiet[np.arange(rows)]
+    return np.asarray(np.clip(held / features.rate - 0.25, 0, 1))

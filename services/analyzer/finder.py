@@ -1,0 +1,199 @@
+"""The best loop in a clip: pure, deterministic, a few milliseconds for a clip of twenty seconds.
+
+``Sound`` → features → lengths → starts → refinement → the seam, judged as it will be rendered → metre, key, jumps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.analyzer.candidates import Candidate, find_candidates, lag_merits
+from services.analyzer.features import Features, Onsets, describe, onset_curves
+from services.analyzer.key import find_key
+from services.analyzer.length import LengthWish
+from services.analyzer.metre import Span, find_metre
+from services.analyzer.records import FoundLoop, Rejection
+from services.analyzer.refinement import EXACT, Aligned, align, settle
+from services.analyzer.seam import measure
+from services.analyzer.sound import Doubles, Sound, listen
+from services.analyzer.tempo import Pulse, autocorrelation, find_pulse
+from shared.units import Audio
+
+ALIGNED: Final = 12
+"""Candidates whose length is fitted to the onsets."""
+JUDGED: Final = 3
+"""Of these, how many are taken to the sample and judged by their seam."""
+SAME_RECORDING: Final = 0.3
+"""What it is worth that the very same samples come back."""
+SHORT_SEAM_S: Final = 0.015
+LONG_SEAM_S: Final = 1.0
+POOR: Final = 0.75
+"""Score from which a repeat is unlike enough to need a long crossfade."""
+HOPELESS: Final = 1.6
+NOISE_FLATNESS: Final = 0.7
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was measured on the way, for plots and for those who describe the loop further."""
+
+    sound: Sound
+    features: Features
+    onsets: Onsets
+    pulse: Pulse | None
+    merits: Doubles
+
+
+def find_loop(audio: Audio, sample_rate: int, wish: LengthWish | None = None) -> FoundLoop | Rejection:
+    """The best loop in a clip.
+
+    Parameters
+    ----------
+    audio : float32 array [shape=(frames, channels)]
+    sample_rate : frames per second
+    wish : how long the loop should be; by default eight bars, four at the least
+
+    Returns
+    -------
+    A loop whose positions are frames of ``audio``, or the reason why there is none.
+    """
+    study = study_clip(audio, sample_rate)
+    return study if isinstance(study, Rejection) else search(study, wish or LengthWish())
+
+
+def study_clip(audio: Audio, sample_rate: int) -> Study | Rejection:
+    """Everything that does not depend on how long the loop should be."""
+    sound = listen(audio, sample_rate)
+    if isinstance(sound, Rejection):
+        return sound
+    features = describe(sound)
+    onsets = onset_curves(sound)
+    rhythm = autocorrelation(features.flux - features.flux.mean(axis=0), features.rate)
+    pulse = find_pulse(rhythm, features.rate)
+    return Study(sound, features, onsets, pulse, lag_merits(features, rhythm, pulse))
+
+
+def search(study: Study, wish: LengthWish) -> FoundLoop | Rejection:
+    """The best loop of a clip that was studied."""
+    features = study.features
+    reach = _bounds(study, wish)
+    if isinstance(reach, Rejection):
+        return reach
+    merits = study.merits + reach.bonus
+    candidates = find_candidates(features, merits, reach.shortest, reach.longest)
+    if not candidates:
+        return Rejection("Nothing in this clip repeats: it holds no loop.", "no-loop")
+    ranked = _rank(study, candidates[:ALIGNED], reach.frames)
+    judged = [_judge(study, *one, reach.frames) for one in ranked[:JUDGED]]
+    best = min(judged, key=lambda one: one.score)
+    if features.flatness > NOISE_FLATNESS and best.candidate.distance > POOR:
+        return Rejection(
+            "This clip is noise: nothing in it repeats.", "noise", {"flatness": features.flatness, "score": best.score}
+        )
+    if best.candidate.distance > HOPELESS:
+        return Rejection(
+            "Nothing in this clip comes back closely enough to loop.", "no-loop", {"distance": best.candidate.distance}
+        )
+    return _describe(study, best)
+
+
+@dataclass(frozen=True)
+class _Reach:
+    shortest: int
+    longest: int
+    """In feature frames, inclusive."""
+    frames: int
+    """The least length in frames of the clip."""
+    bonus: Doubles
+
+
+@dataclass(frozen=True)
+class _Judged:
+    candidate: Candidate
+    start: int
+    end: int
+    agreement: float
+    score: float
+
+
+def _bounds(study: Study, wish: LengthWish) -> _Reach | Rejection:
+    """From the wish to bounds of the search, and what lengths within them are worth more."""
+    features, pulse = study.features, study.pulse
+    count, rate = len(features), features.rate
+    seconds = study.sound.frames / study.sound.rate
+    bonus = np.zeros(count)
+    bar = 4 * pulse.period if pulse is not None else 2 * rate
+    if wish.seconds is not None:
+        least = wish.seconds * rate
+    elif wish.bars is not None:
+        least = wish.bars * bar * 0.97
+    else:
+        wanted = 4 * bar if pulse is not None else 12 * rate
+        least = wanted * 0.97
+        while least > 0.8 * count and least > rate:
+            least /= 2
+        bonus[np.arange(count) >= 8 * bar * 0.97] = 0.12
+    shortest, longest = int(np.ceil(least)), count - 2
+    if (wish.seconds is not None and seconds < wish.seconds) or shortest >= longest - 2:
+        asked = f"{wish.bars} bars" if wish.bars is not None else f"{least / rate:.1f} s"
+        return Rejection(
+            f"This clip is {seconds:.1f} s long: too short for a loop of {asked}.", "too-short", {"seconds": seconds}
+        )
+    return _Reach(shortest, longest, int(np.ceil(least / rate * study.sound.rate)), bonus)
+
+
+def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tuple[float, Candidate, Aligned]]:
+    """Candidates with their lengths fitted, best first: how alike the rhythm and the waveform are counts now too."""
+    hop = study.features.hop
+    ranked = []
+    for candidate in candidates:
+        start, length = round(candidate.start * hop), round(candidate.lag * hop)
+        aligned = align(study.sound, study.onsets, start, length, shortest)
+        cost = candidate.cost - 0.3 * aligned.agreement - 0.3 * max(0.0, aligned.likeness - 0.4)
+        if aligned.likeness > EXACT:
+            cost -= SAME_RECORDING
+        ranked.append((cost, candidate, aligned))
+    return sorted(ranked, key=lambda one: one[0])
+
+
+def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, shortest: int) -> _Judged:
+    start, end = settle(study.sound, aligned, shortest)
+    excess = measure(study.sound, start, end, round(SHORT_SEAM_S * study.sound.rate))
+    score = cost + 0.05 * max(0.0, excess.change_db) + 0.04 * max(0.0, excess.step_db - 0.5)
+    return _Judged(candidate, start, end, aligned.agreement, score)
+
+
+def _describe(study: Study, best: _Judged) -> FoundLoop:
+    features = study.features
+    span = Span(best.start / features.hop, (best.end - best.start) / features.hop)
+    metre = find_metre(features, study.onsets, study.pulse, span)
+    bars = None
+    if metre is not None:
+        bars = max(1, round(len(metre.beats) / metre.beats_per_bar))
+    confidence = float(np.clip(1 - best.candidate.distance, 0, 1) * np.clip(0.5 + best.agreement / 2, 0, 1))
+    first, last = int(span.start), int(np.ceil(span.start + span.length))
+    return FoundLoop(
+        start=best.start,
+        end=best.end,
+        crossfade=_seam_length(study, best, metre.bpm if metre is not None else None),
+        score=best.candidate.distance,
+        confidence=round(confidence, 3),
+        metre=metre,
+        bars=bars,
+        key=find_key(features.chroma[first:last]),
+    )
+
+
+def _seam_length(study: Study, best: _Judged, bpm: float | None) -> int:
+    """Short where the repeat is good; a beat or two where it is not, so that the change becomes a blend."""
+    rate = study.sound.rate
+    room = min(best.start, (best.end - best.start) // 2)
+    if best.candidate.distance > POOR:
+        beat = 60 / bpm if bpm else 0.5
+        seconds = beat * max(1, round(LONG_SEAM_S / beat))
+        return min(round(seconds * rate), room)
+    lengths = [min(round(seconds * rate), room) for seconds in (SHORT_SEAM_S, 0.006, 0.03, 0.06)]
+    return min(lengths, key=lambda frames: measure(study.sound, best.start, best.end, frames).change_db)

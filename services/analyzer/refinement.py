@@ -1,0 +1,149 @@
+"""From a feature frame to the sample: the end is fitted to the start, then both move together.
+
+Three steps. Onset curves at 1 ms fix the length within the contexts' rhythm (±30 ms). The waveform fixes it to the
+sample: over ±30 ms where the music repeats exactly, within ±2.5 ms otherwise. Then start and end move *together*, the
+length unchanged, to where both copies agree sample by sample: a cut is heard least there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.analyzer.features import Onsets
+from services.analyzer.sound import Doubles, Floats, Sound
+
+CONTEXT_S: Final = 2.5
+REACH_S: Final = 0.03
+CLOSE_S: Final = 0.0025
+CLOSE_CONTEXT_S: Final = 0.03
+LIKENESS_S: Final = 0.12
+SHIFT_S: Final = 0.04
+EXACT: Final = 0.98
+"""Correlation above which a repeat counts as the same recording."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A loop whose length fits the rhythm to about a millisecond, in frames of the clip."""
+
+    start: int
+    length: int
+    agreement: float
+    """Correlation of the onset curves around start and end, −1–1; 0 where there is no context."""
+    likeness: float
+    """Correlation of the waveforms there: 1 where the same recording comes back."""
+
+
+def align(sound: Sound, onsets: Onsets, start: int, length: int, shortest: int) -> Aligned:
+    """Fit a coarse length to the onsets, or to the waveform where that repeats exactly; all in frames of the clip."""
+    fitted, agreement = _fit_onsets(sound, onsets, start, length)
+    fitted = min(max(fitted, shortest), sound.frames - start)
+    match = _match(sound.low, start // sound.factor, fitted // sound.factor, sound.rate / sound.factor)
+    likeness = 0.0
+    if match is not None:
+        moved, likeness = match
+        if likeness > EXACT and shortest <= fitted + moved * sound.factor <= sound.frames - start:
+            fitted += round(moved * sound.factor)
+    return Aligned(start, fitted, agreement, likeness)
+
+
+def settle(sound: Sound, aligned: Aligned, shortest: int) -> tuple[int, int]:
+    """Start and end to the sample: the length by the waveform, then both together to where the copies agree best."""
+    start, length = aligned.start, aligned.length
+    around = round(CLOSE_CONTEXT_S * sound.rate)
+    reach = round(CLOSE_S * sound.rate)
+    first = max(0, start - around, reach - length)
+    last = min(start + around, sound.frames - length - reach)
+    if last - first > max(16, around // 2):
+        moved, likeness = _correlate(
+            sound.mono(first, last), sound.mono(first + length - reach, last + length + reach), reach
+        )
+        if likeness > 0.4 and length + moved >= shortest:
+            length += round(moved)
+    start += _best_shift(sound, start, start + length)
+    return start, start + length
+
+
+def _fit_onsets(sound: Sound, onsets: Onsets, start: int, length: int) -> tuple[int, float]:
+    step, values = onsets.step, onsets.values
+    reach = round(REACH_S * sound.rate / step)
+    lag = round(length / step)
+    at = round(start / step)
+    context = round(CONTEXT_S * sound.rate / step)
+    first = max(0, at - context, reach - lag)
+    last = min(at + context, values.shape[1] - lag - reach)
+    if last - first < round(0.3 * sound.rate / step):
+        return length, 0.0
+    here = values[:, first:last]
+    there = values[:, first + lag - reach : last + lag + reach]
+    cross = np.correlate(there[0], here[0], "valid") + np.correlate(there[1], here[1], "valid")
+    energy = np.concatenate([[0.0], np.cumsum((there * there).sum(axis=0))])
+    width = last - first
+    score = cross / np.sqrt((here * here).sum() * (energy[width:] - energy[:-width]) + 1e-12)
+    score -= 0.02 * (np.arange(-reach, reach + 1) / reach) ** 2
+    best = int(score.argmax())
+    peak = float(score[best])
+    if peak <= 0.1:
+        return length, peak
+    return round((lag + best - reach + _vertex(score, best)) * step), peak
+
+
+def _match(low: Floats, start: int, length: int, rate: float) -> tuple[int, float] | None:
+    reach, context = round(REACH_S * rate), round(LIKENESS_S * rate)
+    first = max(0, start - context, reach - length)
+    last = min(start + context, len(low) - length - reach)
+    if last - first < context // 2:
+        return None
+    moved, likeness = _correlate(low[first:last], low[first + length - reach : last + length + reach], reach)
+    return round(moved), likeness
+
+
+def _correlate(here: Floats, there: Floats, reach: int) -> tuple[float, float]:
+    """The shift, within ±``reach`` samples, at which ``here`` fits ``there`` best, and the correlation."""
+    width = len(here)
+    size = 1 << (len(there) - 1).bit_length()
+    spectrum = np.fft.rfft(there, size) * np.conj(np.fft.rfft(here, size))
+    cross = np.fft.irfft(spectrum, size)[: 2 * reach + 1]
+    energy = np.concatenate([[0.0], np.cumsum(there * there, dtype=np.float64)])
+    score = cross / (np.sqrt(float(here @ here) * np.maximum(energy[width:] - energy[:-width], 0)) + 1e-9)
+    # Of shifts that agree alike (a steady tone), the one nearest to where the onsets put it.
+    score -= 1e-4 * np.abs(np.arange(-reach, reach + 1)) / reach
+    best = int(score.argmax())
+    return float(best - reach), float(score[best])
+
+
+def _vertex(score: Doubles, best: int) -> float:
+    """Where between its neighbours a sampled maximum lies, −½–½."""
+    if not 0 < best < len(score) - 1:
+        return 0.0
+    before, middle, after = (float(value) for value in score[best - 1 : best + 2])
+    return 0.5 * (before - after) / (before - 2 * middle + after - 1e-12)
+
+
+def _best_shift(sound: Sound, start: int, end: int) -> int:
+    """How far start and end may move together to reach the place where the two copies differ least."""
+    reach = int(SHIFT_S * sound.rate)
+    low = max(min(0, int(0.02 * sound.rate) - start), -reach)
+    high = min(sound.frames - end, reach)
+    if high - low < 64:
+        return 0
+    here = sound.mono(start + low, start + high).astype(np.float64)
+    gap = here - sound.mono(end + low, end + high)
+    slope = np.diff(gap, prepend=gap[0])
+    unlike = _moving_mean(gap * gap + 4 * slope * slope, 16)
+    loud = _moving_mean(here * here, min(256, len(here)))
+    cost = np.log10(unlike + 1e-9) + 0.6 * np.log10(loud + 1e-7)
+    cost += 0.3 * np.abs(np.arange(low, high)) / reach
+    cost[:16] = cost[-16:] = np.inf
+    return int(cost.argmin()) + low
+
+
+def _moving_mean(values: Doubles, width: int) -> Doubles:
+    """Mean over ``width`` values around each, fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    low, high = np.maximum(at - width // 2, 0), np.minimum(at + width - width // 2, len(values))
+    return np.asarray((sums[high] - sums[low]) / (high - low))

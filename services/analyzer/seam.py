@@ -1,0 +1,114 @@
+"""The seam: how the end of a loop passes into its beginning, and how much of it can be heard.
+
+The gain law follows the correlation ``r`` of what is mixed: linear where both sides are the same (r = 1), equal power
+where they are strangers (r = 0); in between, the sum keeps its power (M. Fink, M. Holters, U. Zölzer, "Signal-matched
+power-complementary cross-fading and dry-wet mixing", DAFx 2016).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from services.analyzer.sound import Floats, Sound
+from shared.units import Audio
+
+SPAN_S: Final = 0.12
+"""Seconds on either side of a seam in which its change of sound is measured."""
+
+
+@dataclass(frozen=True)
+class Excess:
+    """How much more the sound changes at a seam than the music changes there by itself, in decibels per band."""
+
+    change_db: float
+    step_db: float
+    """Difference of level between what follows the end in the clip and what follows it in the loop, over 400 ms."""
+
+
+def crossfade(outgoing: Audio, incoming: Audio) -> Audio:
+    """Blend two passages of one length, float32 ``(frames, channels)``, so that the power of their mixture holds."""
+    count = len(outgoing)
+    if count == 0:
+        return outgoing.copy()
+    rise = ((np.arange(count) + 0.5) / count)[:, None]
+    strength = float(np.sqrt(np.vdot(outgoing, outgoing) * np.vdot(incoming, incoming)))
+    alike = float(np.clip(np.vdot(outgoing, incoming) / strength, 0, 1)) if strength > 0 else 1.0
+    fall = 1 - rise
+    scale = 1 / np.sqrt(rise**2 + fall**2 + 2 * alike * rise * fall)
+    return np.asarray(outgoing * (fall * scale) + incoming * (rise * scale), np.float32)
+
+
+def bake(audio: Audio, start: int, end: int, frames: int) -> Audio:
+    """The loop ``start … end`` with its last ``frames`` blended into what comes before ``start``: it wraps as it is."""
+    body = np.array(audio[start:end], np.float32)
+    frames = min(frames, start, end - start)
+    if frames > 0:
+        body[-frames:] = crossfade(body[-frames:], audio[start - frames : start])
+    return body
+
+
+def measure(sound: Sound, start: int, end: int, frames: int) -> Excess:
+    """What a listener would notice at this seam, rendered with a crossfade of ``frames``."""
+    span = int(SPAN_S * sound.rate)
+    natural = [change_at(sound, at) for at in (start, end) if at >= span and at + span <= sound.frames]
+    seam = join_change(sound, start, end, frames)
+    return Excess(seam - max(natural) if natural else max(0.0, seam - 6.0), _level_step(sound, start, end))
+
+
+def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
+    """The strongest change of sound where ``end`` passes into ``start``, decibels; ``frames`` is the crossfade."""
+    span = int(SPAN_S * sound.rate)
+    frames = min(frames, start, end - start)
+    before = sound.mono(max(0, end - span - frames), end)
+    after = sound.mono(start, min(start + span, end))
+    if frames > 0:
+        blend = crossfade(before[-frames:, None], sound.mono(start - frames, start)[:, None])[:, 0]
+        before = np.concatenate([before[:-frames], blend])
+    return _change(np.concatenate([before, after]), sound.rate)
+
+
+def change_at(sound: Sound, at: int) -> float:
+    """The strongest change of sound around one place of the untouched clip, decibels."""
+    span = int(SPAN_S * sound.rate)
+    return _change(sound.mono(max(0, at - span), at + span), sound.rate)
+
+
+def _change(samples: Floats, rate: int) -> float:
+    """The strongest change of the log spectrum over 16 ms, in decibels, mean over bands."""
+    size = 1 << round(np.log2(0.032 * rate))
+    hop = max(1, round(0.008 * rate))
+    if len(samples) < size + 3 * hop:
+        return 0.0
+    windows = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
+    weights, window = _bands(size, rate)
+    spectrum = np.fft.rfft(windows * window, axis=1)
+    bands = 10 * np.log10((spectrum.real**2 + spectrum.imag**2) @ weights + 1e-9 * size)
+    return float(np.abs(bands[2:] - bands[:-2]).mean(axis=1).max())
+
+
+def _level_step(sound: Sound, start: int, end: int) -> float:
+    span = int(0.4 * sound.rate)
+    after = sound.mono(start, start + span)
+    other = sound.mono(end, end + span) if end + span <= sound.frames else sound.mono(max(start, end - span), end)
+    power = float(np.dot(after, after)) / max(1, len(after)) + 1e-7
+    return abs(10 * float(np.log10(power / (float(np.dot(other, other)) / max(1, len(other)) + 1e-7))))
+
+
+@lru_cache(maxsize=8)
+def _bands(size: int, rate: int) -> tuple[Floats, Floats]:
+    """Third-octave-like bands from 40 Hz to 14 kHz, ``(bins, 30)``, and the window."""
+    bins = np.fft.rfftfreq(size, 1 / rate)
+    count = 30
+    edges = np.geomspace(60, min(14_000, rate / 2), count + 1)
+    index = np.clip(np.searchsorted(edges, bins) - 1, -1, count)
+    weights = np.zeros((len(bins), count))
+    for band in range(count):
+        inside = np.flatnonzero(index == band)
+        if not len(inside):
+            inside = np.array([np.abs(bins - np.sqrt(edges[band] * edges[band + 1])).argmin()])
+        weights[inside, band] = 1 / len(inside)
+    return weights.astype(np.float32), np.hanning(size).astype(np.float32).astype(np.float32)

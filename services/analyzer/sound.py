@@ -1,0 +1,105 @@
+"""The working copy of a clip: mono, without offset, at a level that does not depend on the clip's gain.
+
+Conventions
+-----------
+- The gain is a power of two, so that a clip and its louder copy give the same numbers bit for bit.
+- ``low`` is the mono signal at about 10.6 kHz, by averaging neighbours: what aliases keeps the drums' energy in view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.analyzer.records import Rejection
+from shared.units import Audio
+
+Floats: TypeAlias = NDArray[np.float32]
+Doubles: TypeAlias = NDArray[np.float64]
+
+WORKING_RATE: Final = 10_600
+SILENCE_DBFS: Final = -70.0
+SHORTEST_S: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A clip as the search sees it."""
+
+    audio: Audio
+    """The clip itself, float32 ``(frames, channels)``."""
+    rate: int
+    mix: Floats
+    """Weight of each channel in mono, the gain included, ``(channels,)``."""
+    offset: np.float32
+    """What is left of an offset in the mono signal, after the gain."""
+    low: Floats
+    factor: int
+    """Frames of the clip per sample of ``low``."""
+
+    @property
+    def frames(self) -> int:
+        return len(self.audio)
+
+    def mono(self, start: int, end: int) -> Floats:
+        """The mono signal from ``start`` to ``end``, at the clip's own rate."""
+        return np.asarray(self.audio[start:end] @ self.mix - self.offset, np.float32)
+
+
+def listen(audio: Audio, rate: int) -> Sound | Rejection:
+    """Prepare a clip for the search, or say why there is nothing to search.
+
+    Parameters
+    ----------
+    audio : float32 array [shape=(frames, channels)]
+    rate : frames per second
+    """
+    frames = len(audio)
+    if frames < SHORTEST_S * rate:
+        return Rejection(
+            f"This clip is {frames / rate:.2f} s long: a loop needs half a second or more.",
+            "too-short",
+            {"seconds": frames / rate},
+        )
+    factor = max(1, rate // WORKING_RATE)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mix = _mixture(audio)
+        low = _average(audio, mix, factor)
+        # A sum over every sample of every channel: one number that is none shows in it.
+        finite = np.isfinite(float(np.dot(low, low))) and np.isfinite(float(audio[-factor:].sum()))
+    if not finite or ((mix == 0).any() and not np.isfinite(audio).all()):
+        return Rejection("This clip holds samples that are no numbers: make or export it again.", "not-finite")
+    offset = np.float32(low.mean(dtype=np.float64))
+    low -= offset
+    peak = float(np.abs(low).max())
+    if peak < 10 ** (SILENCE_DBFS / 20):
+        level = 20 * np.log10(max(peak, 1e-10))
+        return Rejection(f"This clip is silent ({level:.0f} dBFS at its loudest).", "silence", {"peak_dbfs": level})
+    gain = np.float32(2.0 ** -np.floor(np.log2(peak)))
+    return Sound(audio, rate, mix * gain, offset * gain, low * gain, factor)
+
+
+def _average(audio: Audio, mix: Floats, factor: int) -> Floats:
+    """Mono at ``rate / factor``: the mean of ``factor`` neighbours, as one product of matrix and vector."""
+    whole = len(audio) // factor * factor
+    weights = np.tile(mix / np.float32(factor), factor).astype(np.float32)
+    flat = np.ascontiguousarray(audio[:whole]).reshape(-1, factor * audio.shape[1])
+    return np.asarray(flat @ weights, np.float32)
+
+
+def _mixture(audio: Audio) -> Floats:
+    """Equal weights, unless the channels cancel in the sum: then the loudest stands for the clip."""
+    count = audio.shape[1]
+    mix = np.full(count, 1 / count, np.float32)
+    if count == 1:
+        return mix
+    some = audio[:: max(1, len(audio) // 20_000)]
+    strengths = some.var(axis=0)
+    if float((some @ mix).var()) >= 0.02 * float(strengths.max()):
+        return mix
+    alone = np.zeros(count, np.float32)
+    alone[int(strengths.argmax())] = 1
+    return alone

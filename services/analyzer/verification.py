@@ -1,0 +1,69 @@
+"""A composed clip carries its exact loop: it is checked, not searched.
+
+The check is cheap and strict: the positions fit the file and each other, and no wrap, from any section's end to its own
+start, changes the sound more than the bar lines inside the music do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from services.analyzer.records import Rejection
+from services.analyzer.seam import change_at, join_change
+from services.analyzer.sound import Sound
+from shared.music import Truth
+
+WORSE_DB: Final = 4.0
+"""How much more than the strongest bar line a wrap may change; a random cut exceeds it, a downbeat does not."""
+LENGTH_TOLERANCE: Final = 0.005
+
+
+def verify(sound: Sound, truth: Truth) -> Rejection | None:
+    """Nothing where the clip is what its maker says, else what is wrong with it."""
+    return _positions(sound.frames, sound.rate, truth) or _wraps(sound, truth)
+
+
+def _positions(frames: int, rate: int, truth: Truth) -> Rejection | None:
+    start, end = truth.loop_start, truth.loop_end
+    if not start < end <= frames:
+        return _wrong(f"its loop lies at {start} to {end} of {frames} frames", {"start": start, "end": end})
+    at = start
+    for section in truth.sections:
+        if section.start != at or not section.start < section.end <= end:
+            return _wrong(f"section {section.label} lies at {section.start} to {section.end}", {"start": section.start})
+        at = section.end
+    if truth.sections and at != end:
+        return _wrong("its sections do not fill its loop", {"end": at})
+    if truth.bpm and truth.bars and truth.beats_per_bar:
+        told = truth.bars * truth.beats_per_bar * 60 / truth.bpm * rate
+        if abs(told / (end - start) - 1) > LENGTH_TOLERANCE:
+            return _wrong(
+                f"{truth.bars} bars last {told / rate:.2f} s, its loop {(end - start) / rate:.2f} s",
+                {"told_s": told / rate, "found_s": (end - start) / rate},
+            )
+    grid = truth.grid
+    if grid is not None and any(not start <= beat < end for beat in grid.beats + grid.downbeats):
+        return _wrong("a beat lies outside its loop", {})
+    return None
+
+
+def _wraps(sound: Sound, truth: Truth) -> Rejection | None:
+    edges = [(section.start, section.end) for section in truth.sections] or [(truth.loop_start, truth.loop_end)]
+    lines = [line for line in (truth.grid.downbeats if truth.grid else ()) if truth.loop_start < line < truth.loop_end]
+    inside = lines or np.linspace(truth.loop_start, truth.loop_end, 18)[1:-1].astype(int).tolist()
+    natural = max(change_at(sound, line) for line in inside)
+    for start, end in edges:
+        excess = join_change(sound, start, end) - natural
+        if excess > WORSE_DB:
+            return Rejection(
+                f"This clip does not loop where it says: its seam changes {excess:.1f} dB more than its bar lines do.",
+                "seam",
+                {"excess_db": excess},
+            )
+    return None
+
+
+def _wrong(what: str, figures: dict[str, float]) -> Rejection:
+    return Rejection(f"This clip's own description does not fit it: {what}.", "wrong-truth", figures)

@@ -1,0 +1,105 @@
+"""The finder's promises: right lengths, right answers to gain and offset, a typed rejection for what is no music."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from services.analyzer.finder import find_loop
+from services.analyzer.length import LengthWish
+from services.analyzer.records import FoundLoop, Rejection
+from tests.unit.analyzer.music import RATE, groove
+
+
+def found(audio: np.ndarray, seconds: float, rate: int = RATE) -> FoundLoop:
+    answer = find_loop(audio, rate, LengthWish(seconds=seconds))
+    assert isinstance(answer, FoundLoop), answer
+    return answer
+
+
+@pytest.mark.parametrize(("bpm", "per_bar"), [(92.0, 4), (124.7, 4), (140.0, 3), (104.0, 5), (150.0, 7)])
+def test_length_is_a_multiple_of_the_bar(bpm: float, per_bar: int) -> None:
+    loop = found(groove(bpm=bpm, per_bar=per_bar, bars=12 if per_bar < 5 else 8), 3.0)
+    bar = per_bar * 60 / bpm * RATE
+    bars = loop.frames / bar
+    assert abs(bars - round(bars)) * bar / RATE < 0.010
+
+
+def test_intro_and_silence_stay_outside() -> None:
+    music = groove(bars=8)
+    clip = np.concatenate([np.zeros((RATE * 2, 1), np.float32), music, np.zeros((RATE * 2, 1), np.float32)])
+    loop = found(clip, 4.0)
+    assert loop.start >= RATE * 1.95
+    assert loop.end <= len(clip) - RATE * 1.95
+
+
+def test_eight_bars_are_sought_first() -> None:
+    loop = find_loop(groove(bars=20, bpm=130), RATE)
+    assert isinstance(loop, FoundLoop)
+    assert loop.frames / RATE >= 8 * 4 * 60 / 130 - 0.02
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(0, 30_000), st.integers(1, 3)),
+    rate=st.sampled_from([8_000, 22_050, 48_000]),
+    data=st.data(),
+)
+def test_any_array_gets_an_answer(shape: tuple[int, int], rate: int, data: st.DataObject) -> None:
+    audio = data.draw(
+        arrays(np.float32, shape, elements=st.floats(width=32, allow_nan=True, allow_infinity=True), fill=st.just(0.25))
+    )
+    answer = find_loop(audio, rate, LengthWish(seconds=0.5))
+    if isinstance(answer, Rejection):
+        assert answer.code
+        assert answer.reason.endswith(".")
+    else:
+        assert 0 <= answer.start < answer.end <= len(audio)
+        assert 0 <= answer.crossfade <= answer.start
+
+
+@settings(max_examples=12, deadline=None)
+@given(period=st.integers(int(0.5 * RATE), int(2.2 * RATE)), seed=st.integers(0, 1000))
+def test_a_periodic_signal_loops_at_its_period_to_the_sample(period: int, seed: int) -> None:
+    cell = np.random.default_rng(seed).standard_normal(period).astype(np.float32)
+    cell *= np.exp(-np.arange(period) % (period // 4) / (0.05 * RATE)).astype(np.float32)
+    clip = np.tile(0.2 * cell, 8 * RATE // period + 1)[:, None]
+    loop = found(clip, 1.0)
+    assert loop.frames % period == 0
+
+
+@settings(max_examples=8, deadline=None)
+@given(power=st.integers(-6, 0), seed=st.integers(0, 3))
+def test_gain_by_powers_of_two_changes_nothing(power: int, seed: int) -> None:
+    clip = groove(seed=seed)
+    one, other = found(clip, 3.0), found(clip * np.float32(2.0**power), 3.0)
+    assert (one.start, one.end, one.crossfade) == (other.start, other.end, other.crossfade)
+
+
+@settings(max_examples=8, deadline=None)
+@given(hundredths=st.integers(-100, 100), flip=st.booleans(), seed=st.integers(0, 3))
+def test_offset_and_polarity_change_nothing(hundredths: int, flip: bool, seed: int) -> None:
+    clip = groove(seed=seed)
+    one = found(clip, 3.0)
+    other = found((-clip if flip else clip) + np.float32(hundredths / 10_000), 3.0)
+    assert (one.start, one.end) == (other.start, other.end)
+
+
+@pytest.mark.parametrize(
+    ("clip", "code"),
+    [
+        (np.zeros((0, 1), np.float32), "too-short"),
+        (np.zeros((RATE // 5, 2), np.float32), "too-short"),
+        (np.zeros((RATE * 8, 2), np.float32), "silence"),
+        (np.full((RATE * 8, 1), 0.5, np.float32), "silence"),
+        (np.full((RATE * 8, 1), np.nan, np.float32), "not-finite"),
+        (np.random.default_rng(0).standard_normal((RATE * 8, 1)).astype(np.float32) * 0.1, "noise"),
+    ],
+)
+def test_what_is_no_music_is_refused_by_name(clip: np.ndarray, code: str) -> None:
+    answer = find_loop(clip, RATE, LengthWish(seconds=2.0))
+    assert isinstance(answer, Rejection)
+    assert answer.code == code
