@@ -1,0 +1,11 @@
+"""Prints the benchmarks that ``make bench`` runs, one path a line: those that need nothing but this checkout."""
+
+from pathlib import Path
+
+STANDALONE = ("composer.py", "composer_sound.py", "loops.py", "musicgen.py", "player.py", "render.py")
+
+if __name__ == "__main__":
+    here = Path(__file__).parent
+    for name in STANDALONE:
+        if (here / name).exists():
+            print(here / name)
