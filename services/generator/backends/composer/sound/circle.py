@@ -1,0 +1,89 @@
+"""A section as a circle: linear processing that wraps exactly.
+
+A loop has no beginning. Filtered by overlap-save with the section's own end before its start, the result is the steady
+state of the loop going round, to the sample, whatever its length; the transform's length is a fast one all the same.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.units import Audio
+
+Spectrum: TypeAlias = NDArray[np.complexfloating]
+"""``(bins, channels)``."""
+
+
+def fast_length(frames: int) -> int:
+    """The smallest even length of the form 2^a·3^b·5^c that is not below ``frames``."""
+    best = 1 << max(1, (frames - 1).bit_length())
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            length = three * (1 << max(1, (-(-frames // three) - 1).bit_length()))
+            if frames <= length < best:
+                best = length
+            three *= 3
+        five *= 5
+    return best
+
+
+class Circle:
+    """Fourier transforms of audio that goes round after ``frames`` frames.
+
+    ``reach`` is the longest impulse response, in frames, that will be applied.
+    """
+
+    def __init__(self, frames: int, reach: int, rate: int) -> None:
+        self.frames = frames
+        self.rate = rate
+        self.length = fast_length(frames + reach)
+        self.run_in = self.length - frames
+
+    @property
+    def hertz(self) -> NDArray[np.float64]:
+        """The frequency of each bin."""
+        return np.asarray(np.fft.rfftfreq(self.length, 1.0 / self.rate), np.float64)
+
+    def spectrum(self, audio: Audio) -> Spectrum:
+        """Of audio ``(frames, channels)``, preceded by as much of its own end as the transform has room for."""
+        wrapped = np.empty((audio.shape[1], self.length), np.float32)
+        wrapped[:, self.run_in :] = audio.T
+        source = self.frames
+        filled = self.run_in
+        while filled > 0:
+            piece = min(filled, self.frames)
+            wrapped[:, filled - piece : filled] = audio[source - piece :].T
+            filled -= piece
+        return np.fft.rfft(wrapped, axis=1).T
+
+    def response(self, impulse: Audio) -> Spectrum:
+        """The spectrum of an impulse response ``(n, channels)``."""
+        return np.fft.rfft(np.ascontiguousarray(impulse.T), self.length, axis=1).T
+
+    def audio(self, spectrum: Spectrum) -> Audio:
+        """Back to ``(frames, channels)``."""
+        wrapped = np.fft.irfft(np.ascontiguousarray(spectrum.T), self.length, axis=1)
+        return np.ascontiguousarray(wrapped[:, self.run_in :].T, np.float32)
+
+
+def high_pass(hertz: NDArray[np.float64], cutoff: float, order: int = 2) -> NDArray[np.float32]:
+    """Gain of a Butterworth high-pass, without its phase shift."""
+    with np.errstate(divide="ignore", over="ignore"):
+        return (1.0 / np.sqrt(1.0 + (cutoff / np.maximum(hertz, 1e-9)) ** (2 * order))).astype(np.float32)
+
+
+def low_pass(hertz: NDArray[np.float64], cutoff: float, order: int = 2) -> NDArray[np.float32]:
+    """Gain of a Butterworth low-pass, without its phase shift."""
+    return (1.0 / np.sqrt(1.0 + (hertz / cutoff) ** (2 * order))).astype(np.float32)
+
+
+def shelf(hertz: NDArray[np.float64], corner: float, gain_db: float, *, high: bool) -> NDArray[np.float32]:
+    """Gain of a shelf of first order: ``gain_db`` far beyond the corner, half of it there."""
+    x = (hertz / corner) ** 2
+    part = x / (1.0 + x) if high else 1.0 / (1.0 + x)
+    return (10.0 ** (gain_db * part / 20.0)).astype(np.float32)

@@ -1,0 +1,155 @@
+"""The desk: parts on their places, ducked by the kick, sent to room and delay. All of it linear, so stems add up.
+
+Conventions
+-----------
+A section is a circle (see ``circle``); an unfolded piece is one too, so long that nothing comes round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.generator.backends.composer.score import Part, Space
+from services.generator.backends.composer.sound.band import Clock
+from services.generator.backends.composer.sound.circle import Circle, Spectrum, high_pass, low_pass
+from services.generator.backends.composer.sound.instruments import Family, Instrument
+from services.generator.backends.composer.sound.rooms import impulse, sides
+from shared.units import Audio
+
+LEVELS_DB: Final[dict[Family, float]] = {
+    "drums": -16.5,
+    "bass": -18.0,
+    "keys": -19.5,
+    "pluck": -20.0,
+    "wind": -19.0,
+    "strings": -20.5,
+    "pad": -22.0,
+    "lead": -19.5,
+    "fx": -33.0,
+}
+"""K-weighted level of each family's parts where they sound, before mastering."""
+
+KICKS: Final = (35, 36)
+_REVERB_RETURN = 0.9
+_BASS_IS_MONO = 140.0
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One part's audio with its place on the desk."""
+
+    part: Part
+    instrument: Instrument
+    audio: Audio
+    """Dry, ``(frames, 2)``."""
+    gain: float
+
+
+class Desk:
+    """Mixes the strips of one section."""
+
+    def __init__(self, frames: int, space: Space, clock: Clock) -> None:
+        self.space = space
+        self.clock = clock
+        self.room = impulse(space.reverb, space.reverb_s, clock.rate)
+        self.circle = Circle(frames, len(self.room) + clock.rate // 10, clock.rate)
+        self._room: Spectrum | None = None
+
+    def mix(self, strips: Sequence[Strip], pump: NDArray[np.float32] | None) -> Audio:
+        """The sum of all strips with room and delay, before mastering, ``(frames, 2)``."""
+        frames = self.circle.frames
+        hertz = self.circle.hertz
+        dry: dict[float, Audio] = {}
+        wide = np.zeros((frames, 1), np.float32)
+        room = np.zeros((frames, 2), np.float32)
+        delay = np.zeros((frames, 1), np.float32)
+        for strip in strips:
+            audio = self._placed(strip, pump)
+            cut = 28.0 if strip.instrument.family in ("drums", "bass") else strip.instrument.low_cut
+            into = dry.setdefault(cut, np.zeros((frames, 2), np.float32))
+            into += audio
+            if strip.part.reverb > 0.0:
+                room += audio * np.float32(min(1.0, strip.part.reverb))
+            centre = _summed(audio) if strip.instrument.width or strip.part.delay > 0.0 else None
+            if centre is not None and strip.instrument.width:
+                wide += centre * np.float32(0.5 * strip.instrument.width)
+            if centre is not None and strip.part.delay > 0.0:
+                delay += centre * np.float32(0.5 * min(1.0, strip.part.delay))
+        total: Spectrum = np.zeros((len(hertz), 2), np.complex64)
+        for cut, audio in dry.items():
+            total += self.circle.spectrum(audio) * high_pass(hertz, cut)[:, None]
+        if wide.any():
+            side = (self.circle.spectrum(wide) * self.circle.response(sides(self.clock.rate)))[:, 0]
+            side *= high_pass(hertz, 260.0)
+            total[:, 0] += side
+            total[:, 1] -= side
+        if delay.any():
+            echo = self._echoes(delay)
+            total += self.circle.spectrum(echo)
+            room += echo * np.float32(0.3)
+        if room.any():
+            if self._room is None:
+                shape = high_pass(hertz, 170.0) * low_pass(hertz, 9000.0, 1)
+                self._room = self.circle.response(self.room) * (shape * np.float32(_REVERB_RETURN))[:, None]
+            total += self.circle.spectrum(room) * self._room
+        middle = (total[:, 0] + total[:, 1]) * np.float32(0.5)
+        side = (total[:, 0] - total[:, 1]) * (np.float32(0.5 * self.space.width) * high_pass(hertz, _BASS_IS_MONO, 3))
+        total[:, 0], total[:, 1] = middle + side, middle - side
+        return self.circle.audio(total)
+
+    def pump(self, kicks: Sequence[tuple[float, float]]) -> NDArray[np.float32] | None:
+        """How much the kicks ``(quarter, velocity)`` duck at each frame, 0 to 1; none without kicks."""
+        if not kicks:
+            return None
+        frames, rate = self.circle.frames, self.clock.rate
+        quarter = 60.0 / self.clock.bpm
+        rise, hold, fall = round(0.004 * rate), round(0.03 * rate), min(0.26, 0.55 * quarter)
+        shape = np.concatenate(
+            [
+                np.sin(np.linspace(0.0, np.pi / 2, rise)) ** 2,
+                np.ones(hold),
+                0.5 + 0.5 * np.cos(np.linspace(0.0, np.pi, round(fall * rate))),
+            ]
+        ).astype(np.float32)
+        curve = np.zeros(frames, np.float32)
+        for start, velocity in kicks:
+            at = (np.arange(len(shape)) + self.clock.frames(start) - rise) % frames
+            curve[at] = np.maximum(curve[at], shape * np.float32(min(1.0, 0.4 + velocity)))
+        return np.minimum(curve, 1.0)
+
+    def _placed(self, strip: Strip, pump: NDArray[np.float32] | None) -> Audio:
+        pan = min(1.0, max(-1.0, strip.part.pan))
+        sides_gain = np.array([np.sqrt(1.0 - max(0.0, pan)), np.sqrt(1.0 + min(0.0, pan))], np.float32)
+        audio = strip.audio * (sides_gain * np.float32(strip.gain))
+        if strip.instrument.family == "bass":
+            audio[:] = _summed(audio) * np.float32(0.5)
+        if pump is not None and strip.part.sidechain > 0.0:
+            audio *= (1.0 - np.float32(min(1.0, strip.part.sidechain)) * pump)[:, None]
+        return audio
+
+    def _echoes(self, send: Audio) -> Audio:
+        """Repeats that swing from side to side, each duller than what was sent."""
+        hertz = self.circle.hertz
+        band = high_pass(hertz, 260.0, 1) * low_pass(hertz, 4200.0, 1)
+        once = self.circle.audio(self.circle.spectrum(send) * band[:, None])[:, 0]
+        step = max(1, self.clock.frames(max(0.05, self.space.delay_quarters)))
+        feedback = min(0.85, max(0.0, self.space.delay_feedback))
+        echo = np.zeros((self.circle.frames, 2), np.float32)
+        level, turn = 0.8, 1
+        while level > 0.004 and turn <= 24:
+            repeat = np.roll(once, step * turn) * np.float32(level)
+            near, far = (0, 1) if turn % 2 else (1, 0)
+            echo[:, near] += repeat
+            echo[:, far] += repeat * np.float32(0.3)
+            level *= feedback
+            turn += 1
+        return echo
+
+
+def _summed(audio: Audio) -> Audio:
+    return np.asarray(audio[:, :1] + audio[:, 1:], np.float32)

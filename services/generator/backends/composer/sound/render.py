@@ -1,0 +1,171 @@
+"""A score becomes sound: every section an exact loop, all of them laid end to end.
+
+Conventions
+-----------
+Section k begins at frame ``round(quarters before it · 60/bpm · rate)``: computed from the whole, never accumulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.generator.backends.composer.score import Note, Part, Score, SectionScore
+from services.generator.backends.composer.sound.band import CELL_S, Band, Clock
+from services.generator.backends.composer.sound.instruments import Instrument, instrument
+from services.generator.backends.composer.sound.mastering import master
+from services.generator.backends.composer.sound.mixing import KICKS, LEVELS_DB, Desk, Strip
+from services.generator.backends.composer.sound.soundfont import Player, open_player
+from shared.errors import Cancelled
+from shared.units import Audio
+
+_TAIL_S = 6.0
+
+
+@dataclass(frozen=True)
+class RenderedPiece:
+    samples: Audio
+    """Float32 ``(frames, 2)``: the sections end to end, each a loop by itself; unfolded, with the last one's tail."""
+    bounds: tuple[tuple[int, int], ...]
+    """First frame and end of each section, in the score's order."""
+    stems: dict[str, Audio] = field(default_factory=dict)
+    """Each part as it enters the mix, before mastering, by name; as long as ``samples``."""
+
+
+def section_bounds(score: Score, sample_rate: int) -> tuple[tuple[int, int], ...]:
+    """First frame and end of each section."""
+    edges, quarters = [0], 0.0
+    for section in score.sections:
+        quarters += section.bars * score.meter.quarters
+        edges.append(round(quarters * 60.0 / score.bpm * sample_rate))
+    return tuple(pairwise(edges))
+
+
+def render_piece(
+    score: Score,
+    sample_rate: int,
+    *,
+    fold: bool = True,
+    stems: bool = False,
+    samples: bool = True,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> RenderedPiece:
+    """Render a piece. The same score gives the same bytes on one machine.
+
+    ``fold=False`` plays the sections through, once, and lets the last notes ring out. ``samples=False`` leaves
+    FluidSynth aside.
+
+    Raises
+    ------
+    Cancelled
+        ``cancelled`` said so; it is asked several times a second.
+    UsageError
+        The score names an unknown instrument, or holds no section.
+    """
+    control = _Control(progress, cancelled)
+    bounds = section_bounds(score, sample_rate)
+    clock = Clock(sample_rate, float(score.bpm))
+    band = Band(clock, score.tonic, _player() if samples else None)
+    sections = score.sections if fold else (_played_through(score),)
+    end = bounds[-1][1] if bounds else 0
+    lengths = [stop - start for start, stop in bounds] if fold else [end + round(_TAIL_S * sample_rate)]
+    gains = _levels(sections, lengths, band)
+    control.say(0.15)
+    mixes: list[Audio] = []
+    kept: dict[str, list[Audio]] = {part.name: [] for section in sections for part in section.parts} if stems else {}
+    for index, (section, length) in enumerate(zip(sections, lengths, strict=True)):
+        desk = Desk(length, score.space, clock)
+        pump = desk.pump(_kicks(section))
+        strips = []
+        for part in section.parts:
+            control.check()
+            strips.append(_strip(part, length, band, gains[part.name], wrap=fold))
+        mixes.append(desk.mix(strips, pump))
+        for name, parts in kept.items():
+            mine = [strip for strip in strips if strip.part.name == name]
+            parts.append(desk.mix(mine, pump) if mine else np.zeros((length, 2), np.float32))
+            control.check()
+        control.say(0.15 + 0.6 * (index + 1) / len(sections))
+    control.check()
+    mastered = master(mixes, score.space, sample_rate, score.tuning_seed)
+    control.say(1.0)
+    whole = mastered[0] if len(mastered) == 1 else np.concatenate(mastered)
+    return RenderedPiece(whole, bounds, {name: np.concatenate(parts) for name, parts in kept.items()})
+
+
+@dataclass(frozen=True)
+class _Control:
+    progress: Callable[[float], None] | None
+    cancelled: Callable[[], bool] | None
+
+    def say(self, fraction: float) -> None:
+        self.check()
+        if self.progress is not None:
+            self.progress(fraction)
+
+    def check(self) -> None:
+        if self.cancelled is not None and self.cancelled():
+            raise Cancelled("The job was called back.")
+
+
+@lru_cache(maxsize=1)
+def _player() -> Player | None:
+    return open_player()
+
+
+def _strip(part: Part, frames: int, band: Band, gain: float, *, wrap: bool) -> Strip:
+    one = instrument(part.instrument)
+    audio = np.zeros((frames, 2), np.float32)
+    band.play(part, one, audio, wrap=wrap)
+    return Strip(part, one, audio, gain)
+
+
+def _kicks(section: SectionScore) -> list[tuple[float, float]]:
+    return [
+        (note.start, note.velocity)
+        for part in section.parts
+        if part.percussion or instrument(part.instrument).family == "drums"
+        for note in part.notes
+        if note.pitch in KICKS
+    ]
+
+
+def _levels(sections: tuple[SectionScore, ...], lengths: list[int], band: Band) -> dict[str, float]:
+    """Each part's gain over the whole piece: its level where it sounds becomes the usual one of its family."""
+    cells: dict[str, list[NDArray[np.float64]]] = {}
+    family: dict[str, Instrument] = {}
+    offset: dict[str, float] = {}
+    for section, length in zip(sections, lengths, strict=True):
+        for part in section.parts:
+            one = instrument(part.instrument)
+            mine = np.zeros(max(1, round(length / band.clock.rate / CELL_S)))
+            band.power(part, one, mine)
+            cells.setdefault(part.name, []).append(mine)
+            family.setdefault(part.name, one)
+            offset.setdefault(part.name, part.level_db)
+    gains = {}
+    for name, parts in cells.items():
+        power = np.concatenate(parts)
+        sounding = power[power > power.max(initial=0.0) * 0.02]
+        level = 10.0 * np.log10(sounding.mean()) if len(sounding) else 0.0
+        gains[name] = float(10.0 ** ((LEVELS_DB[family[name].family] + offset[name] - level) / 20.0))
+    return gains
+
+
+def _played_through(score: Score) -> SectionScore:
+    """All sections as one, played once; parts of the same name are joined."""
+    joined: dict[str, Part] = {}
+    before = 0.0
+    for section in score.sections:
+        for part in section.parts:
+            moved = tuple(Note(n.start + before, n.length, n.pitch, n.velocity) for n in part.notes)
+            held = joined.get(part.name)
+            joined[part.name] = replace(part if held is None else held, notes=(*(held.notes if held else ()), *moved))
+        before += section.bars * score.meter.quarters
+    return SectionScore("all", sum(s.bars for s in score.sections), 1.0, tuple(joined.values()))
