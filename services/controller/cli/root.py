@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import click
@@ -36,32 +37,56 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="infiniloop")
-def infiniloop() -> None:
-    """INFINI LOOP: a local, private, infinite music station."""
+@click.pass_context
+def infiniloop(context: click.Context) -> None:
+    """INFINI LOOP: a local, private, infinite music station.
+
+    Without a command: the interactive shell, which starts the station if none runs.
+    """
+    if context.invoked_subcommand is None:
+        from services.controller.cli.shell import run_shell
+
+        context.exit(run_shell())
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command; an error of ours is one sentence on standard error. Returns the exit code."""
+    try:
+        result = infiniloop.main(list(arguments), prog_name="infiniloop", standalone_mode=False)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 1
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except InfiniLoopError as error:
+        click.echo(f"infiniloop: {error}", err=True)
+        return error.exit_code
+    # click returns an exit code instead of raising where a command ends by `context.exit`.
+    return result if isinstance(result, int) else 0
 
 
 def main() -> None:
-    """Run one command; an error of ours is one sentence on standard error and its own exit code."""
+    """Run the command line and leave with its exit code."""
     logging.basicConfig(
         level=logging.DEBUG if os.environ.get("INFINILOOP_DEBUG") else logging.INFO,
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
     try:
-        infiniloop.main(prog_name="infiniloop", standalone_mode=False)
-    except click.exceptions.Exit as ending:
-        sys.exit(ending.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except InfiniLoopError as error:
-        click.echo(f"infiniloop: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = run_command(sys.argv[1:])
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has gone, as in `infiniloop settings | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        code = 1
+    sys.exit(code)
