@@ -22,7 +22,10 @@ class ShellCompleter(Completer):
         self._files = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        before, word = _split(document.text_before_cursor)
+        split = _split(document.text_before_cursor)
+        if split is None:
+            return
+        before, word = split
         if before[:1] == ["set"] and len(before) <= 2:
             yield from _completions(_settings(before[1:]), word)
             return
@@ -33,12 +36,12 @@ class ShellCompleter(Completer):
         yield from _completions(items, word)
 
 
-def _split(text: str) -> tuple[list[str], str]:
-    """The whole words before, and the beginning of the one at the cursor."""
+def _split(text: str) -> tuple[list[str], str] | None:
+    """The whole words before, and the beginning of the one at the cursor; None within an open quotation."""
     try:
         words = shlex.split(text)
-    except ValueError:  # inside a quotation
-        return [], ""
+    except ValueError:
+        return None
     if not words or text[-1:].isspace():
         return words, ""
     return words[:-1], words[-1]
