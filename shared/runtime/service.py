@@ -35,6 +35,7 @@ class ServiceLoop:
     def __init__(self, paths: Paths) -> None:
         self.bus = Bus(paths)
         self._handlers: dict[Link, Callable[[Received], None]] = {}
+        self._frame_handlers: dict[Link, Callable[[list[bytes]], None]] = {}
         self._timers: list[tuple[float, int, float, Callable[[], None]]] = []
         self._order = itertools.count()
         self._soon: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -49,9 +50,15 @@ class ServiceLoop:
         self._handlers[link] = handler
         return link
 
+    def on_frames(self, link: Link, handler: Callable[[list[bytes]], None]) -> Link:
+        """Call ``handler`` with the bare frames of everything that this link receives (the PCM tap)."""
+        self._frame_handlers[link] = handler
+        return link
+
     def forget(self, link: Link) -> None:
         """Close this link and its handler."""
         self._handlers.pop(link, None)
+        self._frame_handlers.pop(link, None)
         self.bus.drop(link)
 
     def every(self, seconds: float, call: Callable[[], None]) -> None:
@@ -104,12 +111,17 @@ class ServiceLoop:
             call()
 
     def _handle(self, link: Link) -> None:
-        handler = self._handlers.get(link)
+        handler, frame_handler = self._handlers.get(link), self._frame_handlers.get(link)
         # A flood on one link must not starve the timers and the others.
         for _ in range(64):
-            if handler is None or self._stopping or (received := link.receive()) is None:
+            if self._stopping:
                 return
-            handler(received)
+            if handler is not None and (received := link.receive()) is not None:
+                handler(received)
+            elif frame_handler is not None and (frames := link.receive_frames()) is not None:
+                frame_handler(frames)
+            else:
+                return
 
     def _until_next_timer(self) -> float:
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else _LONGEST_WAIT_S
