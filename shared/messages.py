@@ -90,6 +90,8 @@ class Job(Message, frozen=True, kw_only=True):
     parent_clip: Identifier | None = None
     splice_s: float | None = None
     """Continue ``parent_clip`` from this second of it."""
+    parent_recipe: Recipe | None = None
+    """How ``parent_clip`` was made: a backend that composes goes on from its theme."""
     piece: bool = False
     """Wanted as a song of related sections, where the backend can; otherwise one loop."""
     bridge: bool = False

@@ -1,0 +1,312 @@
+"""Composing: from a plan and a style to a score.
+
+A piece has one set of materials (two progressions, two themes, the band's figures), thrown once. Its sections are made
+of them: A states, A' is A with some of its bars imagined anew, B answers with the other progression and a theme grown
+out of the first. Every section is a turn of chords that leads back, so they follow one another in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
+
+import msgspec
+
+from services.generator.backends.composer import accompaniment, bass, drumming, melody, meters
+from services.generator.backends.composer.dice import Dice
+from services.generator.backends.composer.ensemble import Ensemble, Player, assemble
+from services.generator.backends.composer.passage import Passage, changes_of
+from services.generator.backends.composer.performance import perform
+from services.generator.backends.composer.plan import Plan
+from services.generator.backends.composer.relation import relation
+from services.generator.backends.composer.score import ChordAt, Note, Part, Score, SectionScore, Space
+from services.generator.backends.composer.style import Layer, Style
+from shared.units import Bpm
+
+KINSHIP: Final = (0.58, 0.84)
+"""How much of A (of all notes that either has) A' keeps; aimed at inside 0.5–0.9."""
+
+_ENERGY: Final = {"A": -0.1, "A'": 0.04, "B": 0.14, "break": -0.3, "fill": 0.1}
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What one player has chosen for a piece: the lines of the statement and those of the answer."""
+
+    statement: tuple[str, ...]
+    answer: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Material:
+    progressions: dict[str, str]
+    themes: dict[str, melody.Theme]
+    figures: dict[str, _Figures]
+    grooves: dict[str, drumming.Groove]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What all sections share."""
+
+    plan: Plan
+    style: Style
+    ensemble: Ensemble
+    material: _Material
+    dice: Dice
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A section before its performance: per part the written notes."""
+
+    passage: Passage
+    notes: dict[str, list[Note]]
+
+
+def compose(plan: Plan, style: Style) -> Score:
+    """Write the piece that the plan describes.
+
+    Deterministic: the same plan and style give the same score on every machine.
+    """
+    dice = Dice(plan.seed_text)
+    ensemble = assemble(style, plan, dice.fork("ensemble"))
+    piece = _Piece(plan, style, ensemble, _material(plan, style, ensemble, dice), dice)
+    drafts: dict[str, _Draft] = {}
+    sections = []
+    for label, bars in plan.form:
+        draft = _draft(_passage(label, bars, piece), piece)
+        if label.endswith("'") and (origin := drafts.get(label.rstrip("'"))):
+            draft = _varied(origin, draft)
+        drafts[label] = draft
+        sections.append(_played(draft, piece))
+    return Score(
+        bpm=Bpm(plan.bpm),
+        meter=plan.meter,
+        tonic=plan.tonic,
+        mode=plan.mode,
+        sections=tuple(_same_parts(sections)),
+        space=_space(style, plan),
+        tuning_seed=dice.fork("sound").number(),
+    )
+
+
+# -- materials --------------------------------------------------------------------------------------------------------
+
+
+def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Material:
+    grown = f"development {plan.development}" if plan.development else ""
+    rng = dice.fork("harmony").throw()
+    first = rng.choice(style.progressions(plan.mode))
+    answers = style.progressions(plan.mode, bridge=True)
+    later = dice.fork("bridge" + grown).throw()
+    second = later.choice([text for text in answers if text != first] or list(answers))
+    themes: dict[str, melody.Theme] = {}
+    figures: dict[str, _Figures] = {}
+    for player in ensemble.players:
+        layer = player.layer
+        lines = layer.lines if layer.role == "arp" else meters.lines_in(layer.lines, style.native, plan.meter)
+        own = dice.fork(f"figures {layer.name}")
+        if layer.role == "melody" and lines:
+            themes[layer.name] = melody.invent(lines, plan.meter, own)
+            # A development answers the theme in ever new ways, and keeps the theme.
+            themes[f"{layer.name} answer"] = melody.invent(
+                lines, plan.meter, own.fork("answer" + grown), themes[layer.name]
+            )
+        elif lines:
+            figures[layer.name] = _figures(lines, own)
+    grooves: dict[str, drumming.Groove] = {}
+    if ensemble.drums is not None:
+        own = dice.fork("groove")
+        grooves["statement"] = drumming.choose(ensemble.drums, style.native, plan.meter, own)
+        grooves["answer"] = drumming.choose(
+            ensemble.drums, style.native, plan.meter, own.fork("answer" + grown), grooves["statement"]
+        )
+    return _Material({"statement": first, "answer": second}, themes, figures, grooves)
+
+
+def _figures(lines: Sequence[str], dice: Dice) -> _Figures:
+    rng = dice.throw()
+    order = list(lines)
+    rng.shuffle(order)
+    keep = 1 if len(order) < 3 or rng.random() < 0.4 else 2
+    rest = order[keep:] or order
+    return _Figures(tuple(order[:keep]), tuple(rest[: 1 if rng.random() < 0.4 else 2]))
+
+
+def _turn(label: str) -> str:
+    return "answer" if label.startswith(("B", "D")) else "statement"
+
+
+def _passage(label: str, bars: int, piece: _Piece) -> Passage:
+    plan = piece.plan
+    progression = piece.material.progressions[_turn(label)]
+    single = len(plan.form) == 1
+    energy = plan.energy + (0.1 if single else _ENERGY.get(label, 0.0))
+    return Passage(
+        label=label,
+        bars=bars,
+        meter=plan.meter,
+        tonic=plan.tonic,
+        mode=plan.mode,
+        energy=max(0.0, min(1.0, energy)),
+        changes=changes_of(
+            progression, bars, piece.style.data.pace, meter=plan.meter, tonic=plan.tonic, mode=plan.mode
+        ),
+    )
+
+
+# -- sections ---------------------------------------------------------------------------------------------------------
+
+
+def _draft(passage: Passage, piece: _Piece) -> _Draft:
+    style, ensemble = piece.style, piece.ensemble
+    own = piece.dice.fork(f"section {passage.label} {piece.plan.development}")
+    notes: dict[str, list[Note]] = {}
+    if ensemble.drums is not None:
+        groove = piece.material.grooves[_turn(passage.label)]
+        notes["drums"] = drumming.play(ensemble.drums, groove, passage, own.fork("drums"), fills=not style.data.steady)
+    for player in ensemble.players:
+        layer = player.layer
+        if not layer.from_energy <= passage.energy <= layer.until_energy:
+            continue
+        written = _written(layer, passage, piece, own.fork(layer.name))
+        if not style.data.steady and _enters_late(layer.from_energy, passage):
+            half = passage.bars // 2 * passage.bar
+            written = [note for note in written if note.start >= half - 0.3]
+        notes[layer.name] = written
+    return _Draft(passage, notes)
+
+
+def _enters_late(from_energy: float, passage: Passage) -> bool:
+    """A layer that a section can only just bear waits for its second half: the section builds."""
+    return passage.bars >= 8 and 0 < from_energy <= passage.energy < from_energy + 0.1
+
+
+def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[Note]:
+    rng = dice.throw()
+    turn = _turn(passage.label)
+    varied = passage.label.endswith("'")
+    chosen = piece.material.figures.get(layer.name)
+    lines = (chosen.answer if turn == "answer" or varied else chosen.statement) if chosen else ()
+    notes: list[Note]
+    match layer.role:
+        case "bass":
+            notes = bass.play(layer, lines, passage, rng)
+        case "chords":
+            notes = accompaniment.chords(layer, lines, passage, piece.plan.bpm, rng)
+        case "arp":
+            notes = accompaniment.arpeggio(layer, lines, passage, rng)
+        case "melody":
+            theme = piece.material.themes[layer.name if turn == "statement" else f"{layer.name} answer"]
+            notes = melody.play(layer, theme, passage, rng, ornament=0.8 if varied else 0.0)
+        case "line":
+            notes = accompaniment.line(layer, lines, passage, rng)
+        case "drone":
+            notes = accompaniment.drone(layer, passage, rng)
+        case "texture":
+            notes = accompaniment.texture(layer, passage)
+        case _:
+            assert_never(layer.role)
+    return notes
+
+
+def _varied(origin: _Draft, fresh: _Draft) -> _Draft:
+    """A': bars of the fresh draft take the place of A's, the last of each phrase first, until the kinship is right."""
+    passage = fresh.passage
+    parts = sorted({*origin.notes, *fresh.notes}, key=list({**origin.notes, **fresh.notes}).index)
+    order = sorted(range(passage.bars), key=lambda bar: (bar % 4 != 3, bar % 4 != 1, -bar))
+    notes = {name: list(origin.notes.get(name, [])) for name in parts}
+    low, high = KINSHIP
+    for bar in order:
+        for name in parts:
+            attempt = {**notes, name: _with_bar(notes[name], fresh.notes.get(name, []), bar, passage.bar)}
+            near = relation(origin.notes, attempt)
+            if near >= low:
+                notes = attempt
+            if low <= near <= (low + high) / 2:
+                return replace(fresh, notes=notes)
+    return replace(fresh, notes=notes)
+
+
+def _with_bar(notes: list[Note], fresh: list[Note], bar: int, quarters: float) -> list[Note]:
+    start, end = bar * quarters - 1e-6, (bar + 1) * quarters - 1e-6
+    kept = [note for note in notes if not start <= note.start < end]
+    return kept + [note for note in fresh if start <= note.start < end]
+
+
+# -- performance ------------------------------------------------------------------------------------------------------
+
+
+def _played(draft: _Draft, piece: _Piece) -> SectionScore:
+    passage = draft.passage
+    ensemble = piece.ensemble
+    own = piece.dice.fork(f"performance {passage.label} {piece.plan.development}")
+    data = piece.style.data
+    parts = []
+    layers = {player.layer.name: player for player in ensemble.players}
+    for name, notes in draft.notes.items():
+        player = layers.get(name)
+        drums = ensemble.drums
+        late = player.layer.late_ms if player else drums.late_ms if drums else 0.0
+        texture = player is not None and player.layer.role in {"texture", "drone"}
+        played = (
+            notes
+            if texture
+            else perform(
+                notes,
+                passage,
+                piece.plan.bpm,
+                own.fork(name).throw(),
+                swing=data.swing,
+                swing_on=data.swing_on,
+                human_ms=data.human_ms,
+                late_ms=late,
+                dynamics=data.dynamics,
+                percussion=player is None,
+            )
+        )
+        parts.append(_part(name, player, ensemble, tuple(sorted(played, key=lambda note: (note.start, note.pitch)))))
+    chords = tuple(ChordAt(change.start, change.chord.symbol, change.chord.pitches) for change in passage.changes)
+    return SectionScore(passage.label, passage.bars, passage.energy, tuple(parts), chords)
+
+
+def _part(name: str, player: Player | None, ensemble: Ensemble, notes: tuple[Note, ...]) -> Part:
+    if player is None:
+        drums = ensemble.drums
+        assert drums is not None
+        return Part(name, ensemble.kit, notes, level_db=drums.level_db, reverb=drums.reverb, percussion=True)
+    layer = player.layer
+    return Part(
+        name,
+        player.instrument,
+        notes,
+        level_db=layer.level_db,
+        pan=layer.pan,
+        reverb=layer.reverb,
+        delay=layer.delay,
+        sidechain=layer.sidechain,
+    )
+
+
+def _same_parts(sections: list[SectionScore]) -> list[SectionScore]:
+    """Every section names every part, so that stems line up; a part that is silent there has no notes."""
+    known: dict[str, Part] = {}
+    for section in sections:
+        for part in section.parts:
+            known.setdefault(part.name, part)
+    whole = []
+    for section in sections:
+        own = {part.name: part for part in section.parts}
+        whole.append(
+            replace(section, parts=tuple(own.get(name, replace(part, notes=())) for name, part in known.items()))
+        )
+    return whole
+
+
+def _space(style: Style, plan: Plan) -> Space:
+    data = msgspec.structs.asdict(style.data.space)
+    data["brightness_db"] += 2.5 * plan.brightness
+    data["lofi"] = max(0.0, min(1.0, data["lofi"] + plan.lofi))
+    return Space(**data)

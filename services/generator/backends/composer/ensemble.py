@@ -1,0 +1,168 @@
+"""The ensemble: which of a style's layers play in this piece, on which instruments, after the listener's wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from services.generator.backends.composer.dice import Dice
+from services.generator.backends.composer.plan import Plan
+from services.generator.backends.composer.prompt.lexicon import Instrument, lexicon
+from services.generator.backends.composer.style import Drums, Layer, Role, Style
+
+_HIGH: Final = frozenset(
+    {"music-box", "celesta", "kalimba", "vibraphone", "marimba", "bell", "violin", "flute", "koto"}
+)
+"""Instruments that have no low notes to play a bass on."""
+_SUBSTITUTES: Final = ("epiano", "guitar-nylon", "vibraphone", "harp", "pad-warm", "piano", "organ")
+_DEFAULT_KIT: Final = "kit-acoustic"
+
+_ADDED: Final[dict[str, Layer]] = {
+    "melody": Layer(
+        "melody",
+        "melody",
+        ("flute",),
+        lines=("8---6-8-----....", "..8-6-8---6-----", "8-----6-8-------", "....8-6-8---6---"),
+        range=(60, 81),
+        notes="pentatonic",
+        reverb=0.3,
+        delay=0.12,
+        pan=0.12,
+        level_db=-1.0,
+    ),
+    "chords": Layer("chords", "chords", ("epiano",), manner="hold", range=(50, 72), voicing="rootless", level_db=-3.0),
+    "line": Layer(
+        "line", "chords", ("strings",), manner="hold", range=(52, 76), voicing="open", level_db=-5.0, reverb=0.4
+    ),
+    "arp": Layer(
+        "arp",
+        "arp",
+        ("harp",),
+        lines=("02132413", "01232123"),
+        step=8,
+        range=(52, 79),
+        level_db=-4.0,
+        pan=-0.25,
+        reverb=0.35,
+    ),
+    "bass": Layer("bass", "bass", ("bass-synth",), lines=("1-----1---5---1-",), range=(31, 50)),
+    "texture": Layer("texture", "texture", ("noise-rain",), level_db=-4.0, velocity=0.5),
+}
+
+
+@dataclass(frozen=True)
+class Player:
+    """A layer of the style with the instrument it is played on."""
+
+    layer: Layer
+    instrument: str
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    players: tuple[Player, ...]
+    drums: Drums | None
+    kit: str
+
+
+def assemble(style: Style, plan: Plan, dice: Dice) -> Ensemble:
+    """Cast a piece: the seed chooses among a layer's instruments, and the listener's wishes come before that."""
+    words = lexicon().instruments
+    wanted = [words[name] for name in plan.wanted if name in words]
+    rng = dice.throw()
+    layers = [layer for layer in style.data.layers if rng.random() < layer.chance]
+    players = _cast(layers, wanted, plan, dice)
+    drums = style.data.drums
+    if drums is not None and "role:drums" in plan.unwanted:
+        drums = None
+    kits = [name for kind in wanted if kind.place == "drums" for name in kind.names]
+    own = [kit for kit in (drums.kits if drums else ()) if kit not in plan.unwanted]
+    kit = kits[0] if kits else own[int(dice.fork("kit").throw().random() * len(own))] if own else _DEFAULT_KIT
+    if plan.only:
+        return _alone(players, drums, kit, plan)
+    if not players and drums is None:
+        players = [_substitute(style, plan)]
+    return Ensemble(tuple(players), drums, kit)
+
+
+def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: Dice) -> list[Player]:
+    players: list[Player] = []
+    waiting = list(wanted)
+    for layer in layers:
+        if f"role:{_role(layer)}" in plan.unwanted:
+            continue
+        allowed = [name for name in layer.instruments if name not in plan.unwanted]
+        asked = next((kind for kind in waiting if set(kind.names) & set(allowed)), None)
+        if asked is None:
+            asked = next((kind for kind in waiting if kind.place == layer.role and layer.role != "texture"), None)
+        if asked is not None:
+            waiting.remove(asked)
+            own = [name for name in asked.names if name in allowed]
+            name = own[0] if own else next((n for n in asked.names if n not in plan.unwanted), asked.names[0])
+            layer = msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0)  # noqa: PLW2901
+        elif allowed:
+            name = allowed[int(dice.fork(layer.name).throw().random() * len(allowed))]
+        else:
+            continue
+        players.append(Player(layer, name))
+    names = {player.layer.name for player in players}
+    for kind in waiting:
+        template = _ADDED.get(kind.place)
+        if template is None or f"role:{kind.place}" in plan.unwanted or kind.names[0] in plan.unwanted:
+            continue
+        name = template.name if template.name not in names else f"{template.name} 2"
+        names.add(name)
+        players.append(Player(msgspec.structs.replace(template, name=name), kind.names[0]))
+    return players
+
+
+def _role(layer: Layer) -> Role:
+    """A layer's role as a listener would name it: an inner line is part of the harmony."""
+    return "chords" if layer.role == "line" else layer.role
+
+
+def _alone(players: list[Player], drums: Drums | None, kit: str, plan: Plan) -> Ensemble:
+    """Only what was asked for: a role, or an instrument that takes over the music."""
+    roles = {name.removeprefix("role:") for name in plan.only if name.startswith("role:")}
+    names = [name for name in plan.only if not name.startswith("role:")]
+    if roles:
+        kept = tuple(player for player in players if _role(player.layer) in roles or player.instrument in names)
+        return (
+            Ensemble(kept, drums if "drums" in roles else None, kit)
+            if kept or "drums" in roles
+            else Ensemble(tuple(players), drums, kit)
+        )
+    kind = next((kind for kind in lexicon().instruments.values() if set(names) <= set(kind.names)), None)
+    if kind is None or kind.place == "drums":
+        return Ensemble((), drums, names[0] if names and names[0].startswith("kit-") else kit)
+    first = kind.names[0]
+    if not kind.alone:
+        tunes = [player for player in players if player.layer.role == "melody"]
+        tune = tunes[0].layer if tunes else _ADDED["bass" if kind.place == "bass" else "melody"]
+        return Ensemble((Player(msgspec.structs.replace(tune, from_energy=0.0), first),), None, kit)
+    kept_players: list[Player] = []
+    taken: set[str] = set()
+    for player in players:
+        layer = player.layer
+        place = "harmony" if layer.role in {"chords", "arp"} else layer.role
+        if place in {"texture", "drone", "line"} or place in taken or (place == "bass" and first in _HIGH):
+            continue
+        taken.add(place)
+        own = player.instrument if player.instrument in names else first
+        kept_players.append(
+            Player(msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0, sidechain=0.0), own)
+        )
+    if "harmony" not in taken:
+        kept_players.append(Player(_ADDED["arp"], first))
+    return Ensemble(tuple(kept_players), None, kit)
+
+
+def _substitute(style: Style, plan: Plan) -> Player:
+    """Everything the style has was refused: its first layer is played on something else."""
+    free = [name for name in _SUBSTITUTES if name not in plan.unwanted]
+    layers = [layer for layer in style.data.layers if f"role:{_role(layer)}" not in plan.unwanted]
+    layer = layers[0] if layers else _ADDED["chords"]
+    return Player(layer, free[0] if free else "bell")

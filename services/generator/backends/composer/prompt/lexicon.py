@@ -1,0 +1,73 @@
+"""The words the composer knows, read from ``words.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from functools import cache
+from importlib import resources
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Place = Literal["drums", "bass", "chords", "arp", "melody", "line", "texture"]
+
+
+class Mood(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    words: tuple[str, ...]
+    more: tuple[str, ...] = ()
+    tempo: float = 1.0
+    energy: float = 0.0
+    brightness: float = 0.0
+    lofi: float = 0.0
+    mode: Literal["", "major", "minor"] = ""
+
+
+class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    words: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Meta(min_length=1)]
+    place: Place
+    alone: bool = False
+    """Whether it can carry a piece by itself: it plays several notes at once."""
+
+
+class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    words: tuple[str, ...]
+
+
+class Lexicon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    moods: dict[str, Mood]
+    roles: dict[str, Role]
+    instruments: dict[str, Instrument]
+    grammar: dict[str, tuple[str, ...]]
+
+
+@cache
+def lexicon() -> Lexicon:
+    text = (resources.files("services.generator.backends.composer.prompt") / "words.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), Lexicon)
+
+
+def plain(text: str) -> str:
+    """Text as words are compared: no capitals, accents or hyphens; clauses apart by commas.
+
+    Scripts that the lexicon has no words in survive as they are, and simply match nothing.
+    """
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    bare = "".join(mark for mark in folded if not unicodedata.combining(mark))
+    bare = bare.replace("&", " and ").replace("’", " ").replace("'", " ")
+    bare = re.sub(r"[.;:!?()\[\]\n]+(?=\s|$)|[,;:()\[\]\n]+", " , ", bare)
+    return " ".join(re.sub(r"[^\w#/.,+]|_", " ", bare).split())
+
+
+@cache
+def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = sorted({plain(phrase) for phrase in phrases}, key=lambda phrase: (-len(phrase), phrase))
+    return re.compile(r"(?<![\w#])(?:" + "|".join(re.escape(phrase) for phrase in longest_first) + r")(?![\w#])")
+
+
+def find(phrases: tuple[str, ...], text: str) -> list[tuple[int, int]]:
+    """Where any of the phrases stands in plain text, as spans of characters, longest phrase first at each place."""
+    return [match.span() for match in _pattern(phrases).finditer(text)] if phrases else []

@@ -1,0 +1,332 @@
+"""Understanding a prompt: what free text wishes of the music.
+
+The text is read once for figures (tempo, key, metre, bars), once for words (styles, moods, instruments), and each word
+is seen in its clause: refused ("no drums", "senza batteria"), wanted alone ("solo piano") or wanted among others. Words
+that mean nothing here change nothing but the seed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.generator.backends.composer import meters, theory
+from services.generator.backends.composer.prompt.lexicon import Lexicon, Mood, find, lexicon, plain
+from services.generator.backends.composer.score import Meter
+from services.generator.backends.composer.style import Style
+
+TEMPO_RANGE: Final = (20.0, 300.0)
+_READ: Final = 4_000
+"""Characters of a prompt that are read; the rest still makes the seed."""
+
+_BPM: Final = re.compile(
+    r"(?<![\w.])(\d{2,3}(?:[.,]\d{1,2})?)\s*(?:bpm|beats? per minute|battiti(?: al minuto)?)\b"
+    r"|\b(?:bpm|tempo)\s*(?:of|di|=|:)?\s*(\d{2,3}(?:[.,]\d{1,2})?)(?![\w/])"
+)
+_KEY: Final = re.compile(
+    r"(?<![\w#♯♭])([A-Ga-g])\s*[- ]?(#|♯|b|♭|sharp|flat)?\s*[- ]?"
+    r"(major|minor|maj|min|dorian|phrygian|lydian|mixolydian|aeolian|ionian|blues)\b(?!\s+(?:key|mode|mood|tonality|scale))"
+)
+_KEY_SHORT: Final = re.compile(r"(?<![\w#♯♭])(?:in|key of|key:?|in the key of)\s+([A-G](?:#|♯|b|♭)?m?)(?![\w#♯♭'’])")
+_KEY_ALONE: Final = re.compile(
+    r"(?<![\w#♯♭])([B-G](?:#|♯|b|♭)?m|A(?:#|♯|b|♭)?m(?!\s+[Ii]\b)|[A-G](?:#|♯|♭))(?![\w#♯♭'’/])"
+)
+_KEY_ITALIAN: Final = re.compile(
+    r"\b(do|re|mi|fa|sol|la|si)\s*(diesis|bemolle|#|♯|b|♭)?\s*(maggiore|minore|dorico|frigio|lidio|misolidio)\b"
+)
+_ITALIAN: Final = {"do": "C", "re": "D", "mi": "E", "fa": "F", "sol": "G", "la": "A", "si": "B"}
+_ITALIAN_MODES: Final = {
+    "maggiore": "major",
+    "minore": "minor",
+    "dorico": "dorian",
+    "frigio": "phrygian",
+    "lidio": "lydian",
+    "misolidio": "mixolydian",
+}
+_METER: Final = re.compile(r"(?<![\w/.])(\d{1,2}\s*/\s*(?:4|8))(?![\w/])")
+_WALTZ: Final = ("waltz", "waltzes", "valzer", "walzer", "valse", "three four", "in three", "in tre", "tre quarti")
+_COMPOUND: Final = ("jig", "tarantella", "six eight", "sei ottavi", "barcarolle", "barcarola")
+_ODD: Final = {"five four": "5/4", "cinque quarti": "5/4", "seven eight": "7/8", "sette ottavi": "7/8"}
+_BARS: Final = re.compile(r"(?<![\w.])(\d{1,3})\s*(?:bars?|battute|battuta|measures?|misure)\b")
+_MODES: Final = {
+    "minor": ("minor", "minor key", "minore"),
+    "major": ("major", "major key", "maggiore"),
+    "dorian": ("dorian", "dorico"),
+    "phrygian": ("phrygian", "frigio"),
+    "lydian": ("lydian", "lidio"),
+    "mixolydian": ("mixolydian", "misolidio"),
+    "harmonic-minor": ("harmonic minor", "minore armonica"),
+}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a text asks for; ``None`` and empty where it says nothing."""
+
+    style: str | None = None
+    bpm: float | None = None
+    tonic: int | None = None
+    mode: str | None = None
+    family: str = ""
+    """``major`` or ``minor`` where only a mood leans that way."""
+    meter: Meter | None = None
+    bars: int | None = None
+    tempo_factor: float = 1.0
+    """On the style's tempo, from moods."""
+    relative_tempo: float = 1.0
+    """On any tempo, from words such as "slower"."""
+    energy: float = 0.0
+    brightness: float = 0.0
+    lofi: float = 0.0
+    wanted: tuple[str, ...] = ()
+    """Entries of the lexicon's instruments, in the order of the text."""
+    unwanted: frozenset[str] = frozenset()
+    """Instruments' registry names, and roles as ``role:drums``."""
+    only: frozenset[str] = frozenset()
+    """The same, for what is to play alone."""
+    moods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    start: int
+    end: int
+    names: tuple[str, ...]
+    entry: str
+    """The lexicon's instrument, or ``role:…``."""
+
+
+def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
+    """Read a prompt. Never raises: what is not understood is passed over."""
+    words = lexicon()
+    text = text[:_READ]
+    bare = plain(text)
+    refused = _refused_spans(bare, words)
+    mentions = _mentions(bare, words)
+    unwanted = {name for mention in mentions if _inside(mention.start, refused) for name in mention.names}
+    if find(("drumless", "beatless"), bare):
+        unwanted.add("role:drums")
+    only = _only(bare, mentions, words, refused)
+    wanted = tuple(
+        mention.entry
+        for mention in mentions
+        if not _inside(mention.start, refused) and not mention.entry.startswith("role:")
+    )
+    style = _style(bare, styles, refused)
+    family, tempo, relative, energy, brightness, lofi, moods = _moods(bare, words, refused)
+    tonic, mode = _key(text)
+    if mode is None:
+        mode = next((name for name, phrases in _MODES.items() if find(phrases, bare)), None)
+    return Wishes(
+        style=style,
+        bpm=_bpm(bare),
+        tonic=tonic,
+        mode=mode,
+        family=family,
+        meter=_meter(bare, text),
+        bars=_bars(bare),
+        tempo_factor=tempo,
+        relative_tempo=relative,
+        energy=energy,
+        brightness=brightness,
+        lofi=lofi,
+        wanted=tuple(dict.fromkeys(wanted)),
+        unwanted=frozenset(unwanted),
+        only=only,
+        moods=moods,
+    )
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+def _mentions(bare: str, words: Lexicon) -> list[_Mention]:
+    found = [
+        _Mention(start, end, instrument.names, entry)
+        for entry, instrument in words.instruments.items()
+        for start, end in find(instrument.words, bare)
+    ]
+    found += [
+        _Mention(start, end, (f"role:{name}",), f"role:{name}")
+        for name, role in words.roles.items()
+        for start, end in find(role.words, bare)
+    ]
+    # "electric piano" is no piano, and "drum and bass" neither: the longest phrase at a place is what is meant.
+    found.sort(key=lambda mention: (mention.start - mention.end, mention.start))
+    kept: list[_Mention] = []
+    for mention in found:
+        if all(mention.end <= other.start or mention.start >= other.end for other in kept):
+            kept.append(mention)
+    return sorted(kept, key=lambda mention: mention.start)
+
+
+def _refused_spans(bare: str, words: Lexicon) -> list[tuple[int, int]]:
+    """The stretches of text that a "no" governs: its noun, and those joined to it by "and" or "or"."""
+    grammar = words.grammar
+    skipped, joined = set(grammar["skipped"]), set(grammar["joined"])
+    known = _known_starts(bare, words)
+    spans = []
+    for start, end in find(grammar["no"], bare):
+        at, reach = end, end
+        while match := re.compile(r"\s*(\S+)").match(bare, at):
+            token, token_start = match[1], match.start(1)
+            if token in skipped or token in joined:
+                at = match.end()
+                continue
+            noun_end = known.get(token_start)
+            if noun_end is None and reach == end:
+                reach = match.end()
+                break
+            if noun_end is None or token == ",":
+                break
+            at = reach = noun_end
+        spans.append((start, reach))
+    return spans
+
+
+def _known_starts(bare: str, words: Lexicon) -> dict[int, int]:
+    """Where known nouns begin and end, the longest at each place."""
+    ends: dict[int, int] = {}
+    for table in (words.instruments, words.roles):
+        for entry in table.values():
+            for start, end in find(entry.words, bare):
+                ends[start] = max(end, ends.get(start, end))
+    return ends
+
+
+def _inside(position: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start <= position < end for start, end in spans)
+
+
+def _only(bare: str, mentions: list[_Mention], words: Lexicon, refused: list[tuple[int, int]]) -> frozenset[str]:
+    """What is to play alone: "solo piano", "drums only"; a "guitar solo" that a band has is none of it."""
+    before = find(words.grammar["only_before"], bare)
+    after = find(words.grammar["only_after"], bare)
+    alone: set[str] = set()
+    for mention in mentions:
+        if _inside(mention.start, refused):
+            continue
+        gap_before = any(_close(bare[end : mention.start], words) for _, end in before if end <= mention.start)
+        with_band = any(_close(bare[end : mention.start], words) for _, end in find(words.grammar["with"], bare))
+        follows = any(bare[mention.end : start].strip() == "" for start, _ in after if start >= mention.end)
+        if gap_before or (follows and not with_band):
+            alone.update(mention.names)
+    return frozenset(alone)
+
+
+def _close(between: str, words: Lexicon) -> bool:
+    return bool(between) and all(token in words.grammar["skipped"] for token in between.split())
+
+
+def _style(bare: str, styles: Mapping[str, Style], refused: list[tuple[int, int]]) -> str | None:
+    """The style whose words weigh most; a longer phrase is meant more exactly, and the first said wins a tie."""
+    scores: list[tuple[float, float, str]] = []
+    claimed: list[tuple[int, int, int]] = []
+    spans: dict[str, list[tuple[int, int, float]]] = {}
+    for key, style in styles.items():
+        named = (key.replace("-", " "), style.name, *style.data.words)
+        spans[key] = [(start, end, 3.0) for start, end in find(tuple(named), bare)]
+        spans[key] += [(start, end, 1.0) for start, end in find(style.data.hints, bare)]
+        claimed += [(start, end, end - start) for start, end, weight in spans[key] if weight > 1]
+    for key, found in spans.items():
+        score, first = 0.0, len(bare)
+        for start, end, weight in found:
+            swallowed = any(s <= start and end <= e and length > end - start for s, e, length in claimed)
+            if swallowed or _inside(start, refused):
+                continue
+            score += weight + 0.5 * bare.count(" ", start, end)
+            first = min(first, start)
+        if score:
+            scores.append((-score, first, key))
+    return min(scores)[2] if scores else None
+
+
+def _moods(
+    bare: str, words: Lexicon, refused: list[tuple[int, int]]
+) -> tuple[str, float, float, float, float, float, tuple[str, ...]]:
+    family, tempo, relative, energy, brightness, lofi = "", 1.0, 1.0, 0.0, 0.0, 0.0
+    names: list[str] = []
+    for name, mood in words.moods.items():
+        more = find(mood.more, bare)
+        plainly = [
+            span
+            for span in find(mood.words, bare)
+            if not _inside(span[0], refused) and not any(start <= span[0] < end for start, end in more)
+        ]
+        if not more and not plainly:
+            continue
+        names.append(name)
+        if plainly:
+            tempo *= mood.tempo
+        amount = 1.0 if plainly else 0.0
+        for start, _ in more:
+            degree = _degree(bare[:start], words)
+            relative *= _relative(mood, degree)
+            amount += degree
+        amount = min(amount, 2.5)
+        energy += mood.energy * amount
+        brightness += mood.brightness * amount
+        lofi += mood.lofi * amount
+        family = mood.mode or family
+    return family, tempo, relative, energy, max(-1.5, min(1.5, brightness)), lofi, tuple(names)
+
+
+def _degree(before: str, words: Lexicon) -> float:
+    """How strongly a relative word is meant: "a bit", plain, "much"."""
+    before = before.rstrip()
+    if any(end == len(before) for _, end in find(words.grammar["bit"], before)):
+        return 0.5
+    return 1.8 if any(end == len(before) for _, end in find(words.grammar["much"], before)) else 1.0
+
+
+def _relative(mood: Mood, degree: float) -> float:
+    return 1.0 + (mood.tempo - 1.0) * degree
+
+
+# -- figures ----------------------------------------------------------------------------------------------------------
+
+
+def _bpm(bare: str) -> float | None:
+    for match in _BPM.finditer(bare):
+        value = float((match[1] or match[2]).replace(",", "."))
+        if TEMPO_RANGE[0] <= value <= TEMPO_RANGE[1]:
+            return value
+    return None
+
+
+def _bars(bare: str) -> int | None:
+    match = _BARS.search(bare)
+    return int(match[1]) if match and 1 <= int(match[1]) <= 64 else None
+
+
+def _key(text: str) -> tuple[int | None, str | None]:
+    """The key that is named, tonic and mode; a letter with no mode leaves the mode open only if it stands alone."""
+    if match := _KEY.search(text):
+        letter, accidental, mode = match.groups()
+        # "a minor chord" begins with an article, "A minor" with a key.
+        article = letter == "a" and not re.search(r"\b(?:in|of|key)\s+$", text[: match.start()])
+        if not article or text.strip().casefold().startswith("a min"):
+            sign = {"sharp": "#", "flat": "b", None: ""}.get(accidental, accidental)
+            return theory.parse_key(f"{letter.upper()}{sign} {mode}") or (None, None)
+    if match := _KEY_ITALIAN.search(text.casefold()):
+        note, accidental, mode = match.groups()
+        sign = {"diesis": "#", "bemolle": "b", None: ""}.get(accidental, accidental)
+        return theory.parse_key(f"{_ITALIAN[note]}{sign} {_ITALIAN_MODES[mode]}") or (None, None)
+    for pattern in (_KEY_SHORT, _KEY_ALONE):
+        if (match := pattern.search(text)) and (key := theory.parse_key(match[1])):
+            return key
+    return None, None
+
+
+def _meter(bare: str, text: str) -> Meter | None:
+    for match in _METER.finditer(text):
+        if meter := meters.parse_meter(match[1]):
+            return meter
+    for phrase, written in _ODD.items():
+        if find((phrase,), bare):
+            return meters.parse_meter(written)
+    if find(_WALTZ, bare):
+        return Meter(3, 4)
+    return Meter(6, 8) if find(_COMPOUND, bare) else None

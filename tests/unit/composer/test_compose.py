@@ -1,0 +1,81 @@
+"""What every piece of every style must be."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from services.generator.backends.composer.compose import compose
+from services.generator.backends.composer.plan import Asked, make_plan
+from services.generator.backends.composer.relation import events, overlap, piece_events
+from services.generator.backends.composer.style import builtin
+from tests.unit.composer.pieces import STYLES, piece, planned
+
+SEEDS = (1, 2, 3)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_style_is_found_by_its_own_name(style: str) -> None:
+    assert planned(builtin()[style].name).style == style
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sections_are_related_and_differ(style: str, seed: int) -> None:
+    score = piece(builtin()[style].name, seed)
+    a, varied, b = (events({part.name: part.notes for part in section.parts}) for section in score.sections)
+    assert 0.5 <= overlap(a, varied) <= 0.9
+    assert overlap(a, b) < 0.5
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_notes_are_playable(style: str) -> None:
+    for seed in SEEDS:
+        score = piece(builtin()[style].name, seed)
+        for section in score.sections:
+            length = section.bars * score.meter.quarters
+            for part in section.parts:
+                for note in part.notes:
+                    assert -0.25 < note.start < length + 0.25
+                    assert 0 < note.length <= 2 * length
+                    assert 24 <= note.pitch <= 100
+                    assert 0 < note.velocity <= 1
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_sections_have_the_same_parts_and_sound(style: str) -> None:
+    score = piece(builtin()[style].name)
+    names = [part.name for part in score.sections[0].parts]
+    assert len(set(names)) == len(names)
+    for section in score.sections:
+        assert [part.name for part in section.parts] == names
+        assert any(part.notes for part in section.parts)
+        assert section.chords[0].start == 0.0
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_seeds_give_different_pieces(style: str) -> None:
+    scores = [piece(builtin()[style].name, seed) for seed in SEEDS]
+    for first, second in combinations(scores, 2):
+        assert overlap(piece_events(first), piece_events(second)) < 0.8
+
+
+def test_same_seed_same_score() -> None:
+    styles = builtin()
+    for style in STYLES:
+        plan = make_plan(styles[style].name, 7, styles, Asked(piece=True))
+        assert compose(plan, styles[style]) == compose(plan, styles[style])
+
+
+@pytest.mark.parametrize("meter", ["3/4", "5/4", "6/8", "7/8", "2/4", "12/8"])
+def test_every_style_plays_in_every_meter(meter: str) -> None:
+    for style in STYLES:
+        score = piece(builtin()[style].name, 1, Asked(meter=meter, bars=4, piece=True))
+        assert str(score.meter) == meter
+        length = 4 * score.meter.quarters
+        for section in score.sections:
+            starts = [note.start for part in section.parts for note in part.notes]
+            assert max(starts) < length + 0.25
+            # The last bar is played in too: a line that was cut short would leave it empty.
+            assert any(start >= length - score.meter.quarters - 0.1 for start in starts)

@@ -1,0 +1,75 @@
+"""Figures that are asked for are met exactly, and the plan says them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.generator.backends.composer.meters import METERS
+from services.generator.backends.composer.plan import PIECE_SECONDS, Asked, make_plan
+from services.generator.backends.composer.style import builtin
+from services.generator.backends.composer.theory import key_name, parse_key
+from tests.unit.composer.pieces import STYLES
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    style=st.sampled_from(STYLES),
+    seconds=st.floats(4, 180),
+    bpm=st.none() | st.floats(40, 220),
+    meter=st.none() | st.sampled_from(METERS),
+    piece=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_seconds_are_met_within_a_bar(
+    *, style: str, seconds: float, bpm: float | None, meter: str | None, piece: bool, seed: int
+) -> None:
+    styles = builtin()
+    asked = Asked(seconds=seconds, bpm=bpm, meter=meter, piece=piece)
+    plan = make_plan(styles[style].name, seed, styles, asked)
+    bar = plan.meter.quarters * 60 / plan.bpm
+    assert abs(plan.seconds - seconds) < bar
+    assert bpm is None or plan.bpm == bpm
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_explicit_figures_win(style: str) -> None:
+    styles = builtin()
+    asked = Asked(bpm=101.5, key="F# minor", meter="5/4", bars=6)
+    plan = make_plan(f"{styles[style].name} 70 bpm in C major, a waltz of 4 bars", 5, styles, asked)
+    assert (plan.bpm, plan.key, str(plan.meter), plan.form) == (101.5, "F# minor", "5/4", (("A", 6),))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_piece_has_three_sections_of_a_song(style: str) -> None:
+    styles = builtin()
+    plan = make_plan(styles[style].name, 1, styles, Asked(piece=True))
+    assert [label for label, _ in plan.form] == ["A", "A'", "B"]
+    eight = 24 * plan.meter.quarters * 60 / plan.bpm
+    assert {bars for _, bars in plan.form} == ({8} if eight <= PIECE_SECONDS else {4})
+
+
+def test_the_plan_is_shown_as_one_line() -> None:
+    plan = make_plan("lo-fi 78 bpm in D minor", 1, builtin(), Asked(bars=8))
+    assert plan.line == "lo-fi · 78 bpm · D minor · 4/4 · 8 bars"
+
+
+def test_tempo_of_a_style_bends_so_that_even_bars_fill_the_time() -> None:
+    plan = make_plan("lo-fi", 3, builtin(), Asked(seconds=30))
+    assert plan.seconds == pytest.approx(30, abs=0.02)
+    assert plan.bars % 2 == 0
+
+
+@pytest.mark.parametrize("text", ["Am", "F# minor", "Bb", "D dorian", "c#m", "G major", "Eb minor"])
+def test_keys_are_read_and_written(text: str) -> None:
+    key = parse_key(text)
+    assert key is not None
+    again = parse_key(key_name(*key))
+    assert again is not None
+    assert again[0] == key[0]
+
+
+@pytest.mark.parametrize("text", ["", "H", "A nonsense", "minor", "Abb", "7"])
+def test_what_is_no_key_is_none(text: str) -> None:
+    assert parse_key(text) is None

@@ -1,0 +1,61 @@
+"""Style files are checked strictly, and a mistake is explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.generator.backends.composer.midi import PROGRAMS
+from services.generator.backends.composer.style import builtin, parse, with_folder
+from shared.errors import BackendError
+
+SMALL = """
+name = "Small"
+family = "test"
+words = ["tiny"]
+tempo = [100, 110]
+modes = ["major"]
+without_soundfont = "well"
+[chords]
+major = ["I | V"]
+[[layers]]
+name = "keys"
+role = "chords"
+instruments = ["piano"]
+lines = ["8--- 8--- 8--- 8---"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("tempo = [100, 110]", "tempo = [110, 100]", "tempo"),
+        ('"I | V"', '"I | Q7"', "Q7"),
+        ('"I | V"', '"I | Vwide"', "quality"),
+        ('modes = ["major"]', 'modes = ["minor"]', "minor"),
+        ("8--- 8--- 8--- 8---", "8--- 8---", "8 steps"),
+        ("8--- 8--- 8--- 8---", "8--- 8--- 8--- 8--z", "z"),
+        ('role = "chords"', 'role = "chord"', "role"),
+        ('name = "Small"', 'nome = "Small"', "nome"),
+        ('name = "Small"', "name = ", "small.toml"),
+    ],
+)
+def test_mistakes_are_named(before: str, after: str, says: str) -> None:
+    assert before in SMALL
+    with pytest.raises(BackendError, match=says):
+        parse(SMALL.replace(before, after, 1), "small")
+
+
+def test_a_listeners_style_joins_the_others_and_replaces_one_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL, "utf-8")
+    (tmp_path / "lo-fi.toml").write_text(SMALL, "utf-8")
+    styles = with_folder(tmp_path)
+    assert styles["small"].name == styles["lo-fi"].name == "Small"
+    assert set(builtin()) | {"small"} == set(styles)
+
+
+def test_every_instrument_has_a_midi_program() -> None:
+    for style in builtin().values():
+        for layer in style.data.layers:
+            assert set(layer.instruments) <= set(PROGRAMS)
