@@ -29,17 +29,18 @@ PARENT_VARIABLE = "INFINILOOP_PARENT"
 """Tells the service which process it ends with."""
 
 
-def supervise(command: Sequence[str], name: str) -> int:
+def supervise(command: Sequence[str], name: str, *, stop_within_s: float = STOP_WITHIN_S) -> int:
     """Run ``command`` until asked to stop by SIGTERM, SIGINT or SIGHUP; returns the exit code for this process.
 
-    The command is begun again whenever it ends by itself, after 0.1 s, doubling up to 5 s while it keeps dying.
+    The command is begun again whenever it ends by itself, after 0.1 s, doubling up to 5 s while it keeps dying. Asked
+    to stop, it has ``stop_within_s`` for its orderly end.
     """
-    return _Supervisor(command, name).run()
+    return _Supervisor(command, name, stop_within_s).run()
 
 
 class _Supervisor:
-    def __init__(self, command: Sequence[str], name: str) -> None:
-        self._command, self._name = command, name
+    def __init__(self, command: Sequence[str], name: str, stop_within_s: float) -> None:
+        self._command, self._name, self._stop_within_s = command, name, stop_within_s
         self._stop_signal: int | None = None
         # Every signal, the child's death among them, ends a wait on this pair of sockets.
         self._woken, waker = socket.socketpair()
@@ -79,9 +80,9 @@ class _Supervisor:
             self._wait(None)
         child.terminate()
         try:
-            return child.wait(STOP_WITHIN_S)
+            return child.wait(self._stop_within_s)
         except subprocess.TimeoutExpired:
-            _say(f"{self._name} did not end within {STOP_WITHIN_S:.0f} s and was killed.")
+            _say(f"{self._name} did not end within {self._stop_within_s:g} s and was killed.")
             child.kill()
             return child.wait()
 
