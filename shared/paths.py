@@ -79,6 +79,10 @@ class Paths:
         return self.data / "library"
 
     @property
+    def statistics_file(self) -> Path:
+        return self.data / "statistics.sqlite"
+
+    @property
     def models(self) -> Path:
         return self.data / "models"
 

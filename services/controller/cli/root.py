@@ -17,6 +17,7 @@ from shared.errors import InfiniLoopError
 COMMANDS = MappingProxyType(
     {
         "presets": "services.controller.cli.presets:presets",
+        "stats": "services.controller.cli.stats:stats",
         "service": "services.controller.cli.service:service",
     }
 )
