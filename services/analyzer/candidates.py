@@ -14,7 +14,7 @@ import numpy as np
 
 from services.analyzer.features import Features
 from services.analyzer.sound import Doubles
-from services.analyzer.tempo import Pulse, autocorrelation
+from services.analyzer.tempo import Pulse
 
 LAGS: Final = 32
 NEAR_S: Final = 0.6
@@ -37,14 +37,13 @@ class Candidate:
     """Of the music around the start from the music around the end: 0 the same, 1 random."""
 
 
-def lag_merits(features: Features, rhythm: Doubles, pulse: Pulse | None) -> Doubles:
+def lag_merits(features: Features, repetition: Doubles, rhythm: Doubles, pulse: Pulse | None) -> Doubles:
     """How good each length is by itself: repetition, rhythm, whole beats, and a little for being longer.
 
-    The preference for 2, 4, 8 and 16 beats is soft, so that 3/4 and 7/8 survive it. ``rhythm`` is the autocorrelation
-    of the flux.
+    The preference for 2, 4, 8 and 16 beats is soft, so that 3/4 and 7/8 survive it. ``repetition`` and ``rhythm`` are
+    the autocorrelations of the vectors and of the flux.
     """
     lags = np.arange(len(features))
-    repetition = autocorrelation(features.vectors, features.rate)
     merits = 0.8 * repetition + 0.5 * rhythm + LONGER * np.log2(np.maximum(lags, 1) / features.rate)
     if pulse is not None:
         beats = lags / pulse.period

@@ -44,6 +44,8 @@ class Study:
     features: Features
     onsets: Onsets
     pulse: Pulse | None
+    likeness: Doubles
+    """Of the clip to itself, by lag in feature frames: 1 where it repeats."""
     merits: Doubles
 
 
@@ -73,7 +75,8 @@ def study_clip(audio: Audio, sample_rate: int) -> Study | Rejection:
     onsets = onset_curves(sound)
     rhythm = autocorrelation(features.flux - features.flux.mean(axis=0), features.rate)
     pulse = find_pulse(rhythm, features.rate)
-    return Study(sound, features, onsets, pulse, lag_merits(features, rhythm, pulse))
+    likeness = autocorrelation(features.vectors, features.rate)
+    return Study(sound, features, onsets, pulse, likeness, lag_merits(features, likeness, rhythm, pulse))
 
 
 def search(study: Study, wish: LengthWish) -> FoundLoop | Rejection:

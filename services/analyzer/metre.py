@@ -53,7 +53,7 @@ def find_metre(features: Features, onsets: Onsets, pulse: Pulse | None, loop: Sp
     beats = tuple(int(min(max(frames[i], lo), hi - 1)) for i in kept)
     downbeats = tuple(beat_at for i, beat_at in zip(kept, beats, strict=True) if (i - offset) % per_bar == 0)
     bpm = 60 * features.rate / beat
-    return Metre(round(bpm, 4), per_bar, beats, downbeats, round(pulse.clarity * confidence, 3))
+    return Metre(round(float(bpm), 4), per_bar, beats, downbeats, round(pulse.clarity * confidence, 3))
 
 
 def _beat_phase(onsets: Onsets, beat: float) -> float:

@@ -18,7 +18,9 @@ from services.analyzer.sound import Doubles, Floats, Sound
 CONTEXT_S: Final = 2.5
 REACH_S: Final = 0.03
 CLOSE_S: Final = 0.0025
-CLOSE_CONTEXT_S: Final = 0.03
+CLOSE_CONTEXTS_S: Final = (0.03, 0.12, 0.5)
+FAINT: Final = 0.05
+"""Of the whole clip's level: below, a context counts as a pause."""
 LIKENESS_S: Final = 0.12
 SHIFT_S: Final = 0.04
 EXACT: Final = 0.98
@@ -46,23 +48,28 @@ def align(sound: Sound, onsets: Onsets, start: int, length: int, shortest: int) 
     if match is not None:
         moved, likeness = match
         if likeness > EXACT and shortest <= fitted + moved * sound.factor <= sound.frames - start:
-            fitted += round(moved * sound.factor)
+            fitted += moved * sound.factor
     return Aligned(start, fitted, agreement, likeness)
 
 
 def settle(sound: Sound, aligned: Aligned, shortest: int) -> tuple[int, int]:
     """Start and end to the sample: the length by the waveform, then both together to where the copies agree best."""
     start, length = aligned.start, aligned.length
-    around = round(CLOSE_CONTEXT_S * sound.rate)
     reach = round(CLOSE_S * sound.rate)
-    first = max(0, start - around, reach - length)
-    last = min(start + around, sound.frames - length - reach)
-    if last - first > max(16, around // 2):
-        moved, likeness = _correlate(
-            sound.mono(first, last), sound.mono(first + length - reach, last + length + reach), reach
-        )
+    for seconds in CLOSE_CONTEXTS_S:
+        around = round(seconds * sound.rate)
+        first = max(0, start - around, reach - length)
+        last = min(start + around, sound.frames - length - reach)
+        if last - first < max(16, around // 2):
+            break
+        here = sound.mono(first, last)
+        if float(here.std()) < FAINT * sound.spread:
+            # A pause tells nothing about the length: look further around.
+            continue
+        moved, likeness = _correlate(here, sound.mono(first + length - reach, last + length + reach), reach)
         if likeness > 0.4 and length + moved >= shortest:
-            length += round(moved)
+            length += _exactly(sound, first, last, length, moved) if likeness > EXACT else moved
+        break
     start += _best_shift(sound, start, start + length)
     return start, start + length
 
@@ -98,10 +105,10 @@ def _match(low: Floats, start: int, length: int, rate: float) -> tuple[int, floa
     if last - first < context // 2:
         return None
     moved, likeness = _correlate(low[first:last], low[first + length - reach : last + length + reach], reach)
-    return round(moved), likeness
+    return moved, likeness
 
 
-def _correlate(here: Floats, there: Floats, reach: int) -> tuple[float, float]:
+def _correlate(here: Floats, there: Floats, reach: int) -> tuple[int, float]:
     """The shift, within ±``reach`` samples, at which ``here`` fits ``there`` best, and the correlation."""
     width = len(here)
     size = 1 << (len(there) - 1).bit_length()
@@ -112,7 +119,15 @@ def _correlate(here: Floats, there: Floats, reach: int) -> tuple[float, float]:
     # Of shifts that agree alike (a steady tone), the one nearest to where the onsets put it.
     score -= 1e-4 * np.abs(np.arange(-reach, reach + 1)) / reach
     best = int(score.argmax())
-    return float(best - reach), float(score[best])
+    return best - reach, float(score[best])
+
+
+def _exactly(sound: Sound, first: int, last: int, length: int, moved: int) -> int:
+    """Of the neighbours of a shift, the one that leaves the least difference: rounding blurs a correlation's crest."""
+    here = sound.mono(first, last)
+    near = [shift for shift in range(moved - 2, moved + 3) if last + length + shift <= sound.frames]
+    gaps = [here - sound.mono(first + length + shift, last + length + shift) for shift in near]
+    return min(zip(near, gaps, strict=True), key=lambda one: float(np.dot(one[1], one[1])))[0]
 
 
 def _vertex(score: Doubles, best: int) -> float:

@@ -16,8 +16,9 @@ import numpy as np
 from services.analyzer.sound import Floats, Sound
 from shared.units import Audio
 
-SPAN_S: Final = 0.12
-"""Seconds on either side of a seam in which its change of sound is measured."""
+BEFORE_S: Final = 0.032
+AFTER_S: Final = 0.064
+"""Seconds around a seam in which its change of sound is measured: what comes later is the music's own."""
 
 
 @dataclass(frozen=True)
@@ -53,28 +54,35 @@ def bake(audio: Audio, start: int, end: int, frames: int) -> Audio:
 
 def measure(sound: Sound, start: int, end: int, frames: int) -> Excess:
     """What a listener would notice at this seam, rendered with a crossfade of ``frames``."""
-    span = int(SPAN_S * sound.rate)
-    natural = [change_at(sound, at) for at in (start, end) if at >= span and at + span <= sound.frames]
+    frames = min(frames, start, end - start)
+    # All three are cut alike around their place: a repeat that is exact has no excess at all.
+    natural = [change_at(sound, at, frames) for at in (start, end) if at + _after(sound) <= sound.frames]
     seam = join_change(sound, start, end, frames)
     return Excess(seam - max(natural) if natural else max(0.0, seam - 6.0), _level_step(sound, start, end))
 
 
 def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
     """The strongest change of sound where ``end`` passes into ``start``, decibels; ``frames`` is the crossfade."""
-    span = int(SPAN_S * sound.rate)
     frames = min(frames, start, end - start)
-    before = sound.mono(max(0, end - span - frames), end)
-    after = sound.mono(start, min(start + span, end))
+    before = sound.mono(max(0, end - _before(sound) - frames), end)
+    after = sound.mono(start, min(start + _after(sound), end))
     if frames > 0:
         blend = crossfade(before[-frames:, None], sound.mono(start - frames, start)[:, None])[:, 0]
         before = np.concatenate([before[:-frames], blend])
     return _change(np.concatenate([before, after]), sound.rate)
 
 
-def change_at(sound: Sound, at: int) -> float:
+def change_at(sound: Sound, at: int, frames: int = 0) -> float:
     """The strongest change of sound around one place of the untouched clip, decibels."""
-    span = int(SPAN_S * sound.rate)
-    return _change(sound.mono(max(0, at - span), at + span), sound.rate)
+    return _change(sound.mono(max(0, at - _before(sound) - frames), at + _after(sound)), sound.rate)
+
+
+def _before(sound: Sound) -> int:
+    return round(BEFORE_S * sound.rate)
+
+
+def _after(sound: Sound) -> int:
+    return round(AFTER_S * sound.rate)
 
 
 def _change(samples: Floats, rate: int) -> float:

@@ -37,6 +37,8 @@ class Sound:
     offset: np.float32
     """What is left of an offset in the mono signal, after the gain."""
     low: Floats
+    spread: float
+    """Root mean square of ``low``."""
     factor: int
     """Frames of the clip per sample of ``low``."""
 
@@ -79,7 +81,9 @@ def listen(audio: Audio, rate: int) -> Sound | Rejection:
         level = 20 * np.log10(max(peak, 1e-10))
         return Rejection(f"This clip is silent ({level:.0f} dBFS at its loudest).", "silence", {"peak_dbfs": level})
     gain = np.float32(2.0 ** -np.floor(np.log2(peak)))
-    return Sound(audio, rate, mix * gain, offset * gain, low * gain, factor)
+    low *= gain
+    spread = float(np.sqrt(np.dot(low, low) / len(low)))
+    return Sound(audio, rate, mix * gain, offset * gain, low, spread, factor)
 
 
 def _average(audio: Audio, mix: Floats, factor: int) -> Floats:

@@ -1,0 +1,117 @@
+"""``infiniloop analyze``: the loop in any audio file."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.analyzer.finder import Study, search, study_clip
+from services.analyzer.length import LengthWish, parse_wish
+from services.analyzer.reading import read_any
+from services.analyzer.records import FoundLoop, Rejection
+from shared.errors import NoLoopError
+from shared.units import Audio
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--min-loop", default="auto", metavar="S", help="Loop at least: seconds, bars as 8bars, or auto.")
+@click.option("--repeat", default=0, type=click.IntRange(0, 1000), metavar="N", help="Analyse N times more; time it.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="LOOP.wav", help="Write the finished loop.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what was found.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+def analyze(*, file: Path, min_loop: str, repeat: int, output: Path | None, plot: Path | None, as_json: bool) -> None:
+    """Find the best loop in an audio FILE of up to ten minutes.
+
+    Start and end are samples of the file, the end exclusive. Times cover reading and finding.
+    """
+    wish = parse_wish(min_loop)
+    times = _Stopwatch()
+    audio, rate, study, found = _read_and_find(file, wish)
+    report: dict[str, Any] = {**describe(audio, rate, found), **times.read("analysis")}
+    if repeat:
+        laps = []
+        for _ in range(repeat):
+            times = _Stopwatch()
+            _read_and_find(file, wish)
+            laps.append(times.read("warm"))
+        report |= {name: min(lap[name] for lap in laps) for name in laps[0]}
+    if output is not None:
+        _write_loop(output, audio, rate, found)
+    if plot is not None:
+        from services.analyzer.plot import draw
+
+        plot.write_bytes(draw(study, found))
+    click.echo(json.dumps(report) if as_json else _in_words(file, report))
+
+
+def describe(audio: Audio, rate: int, found: FoundLoop) -> dict[str, Any]:
+    """What the command reports of a loop; levels are those of the loop as it lies in the file."""
+    from services.analyzer import loudness
+
+    body = audio[found.start : found.end]
+    metre = found.metre
+    return {
+        "start": found.start,
+        "end": found.end,
+        "sample_rate": rate,
+        "mode": "xfade",
+        "n": found.crossfade,
+        "bpm": metre.bpm if metre is not None else None,
+        "beats_per_bar": metre.beats_per_bar if metre is not None else None,
+        "bars": found.bars,
+        "downbeats": list(metre.downbeats) if metre is not None else [],
+        "key": found.key.name if found.key is not None else None,
+        "key_confidence": found.key.confidence if found.key is not None else 0.0,
+        "confidence": found.confidence,
+        "jumps": [{"source": jump.source, "target": jump.target, "n": jump.crossfade} for jump in found.jumps],
+        "lufs": round(loudness.integrated(loudness.power_curve(body, rate), rate), 2),
+        "true_peak_dbtp": round(loudness.decibels(loudness.true_peak(body)), 2),
+    }
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self, name: str) -> dict[str, float]:
+        return {
+            f"{name}_s": round(time.perf_counter() - self._wall, 6),
+            f"{name}_cpu_s": round(time.process_time() - self._cpu, 6),
+        }
+
+
+def _read_and_find(file: Path, wish: LengthWish) -> tuple[Audio, int, Study, FoundLoop]:
+    audio, rate = read_any(file)
+    study = study_clip(audio, rate)
+    if isinstance(study, Rejection):
+        raise NoLoopError(study.reason)
+    found = search(study, wish)
+    if isinstance(found, Rejection):
+        raise NoLoopError(found.reason)
+    return audio, rate, study, found
+
+
+def _write_loop(output: Path, audio: Audio, rate: int, found: FoundLoop) -> None:
+    from services.analyzer.making import finish
+    from shared.audio_files import write_wav
+    from shared.units import STATION_RATE
+
+    write_wav(output, finish(audio, rate, found).samples, STATION_RATE)
+
+
+def _in_words(file: Path, report: dict[str, Any]) -> str:
+    rate = report["sample_rate"]
+    start, end = report["start"] / rate, report["end"] / rate
+    lines = [f"{file.name}: loop from {start:.3f} s to {end:.3f} s, {end - start:.3f} s long"]
+    if report["bpm"]:
+        lines.append(f"  {report['bars']} bars of {report['beats_per_bar']} at {report['bpm']:.1f} beats a minute")
+    if report["key"]:
+        lines.append(f"  in {report['key']}")
+    lines.append(f"  {report['lufs']:.1f} LUFS, true peak {report['true_peak_dbtp']:.1f} dBTP")
+    lines.append(f"  seam of {1000 * report['n'] / rate:.0f} ms, confidence {report['confidence']:.0%}")
+    return "\n".join(lines)

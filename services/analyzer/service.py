@@ -1,0 +1,173 @@
+"""The analyzer as a process: clips in, loops and receipts out.
+
+Threads: the main thread owns every socket and all state here and never waits for music; one worker thread does the
+analysis and hands each answer back through ``ServiceLoop.call_soon``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from shared.bus import Link, Received
+from shared.errors import AudioFileError
+from shared.messages import (
+    AnalyzerStatus,
+    AnyMessage,
+    Clip,
+    ClipAccepted,
+    ClipRejected,
+    LoopReady,
+    Prepare,
+    TransitionFailed,
+)
+from shared.paths import Paths
+from shared.runtime.service import ServiceLoop, StatusReporter
+from shared.topology import CLIPS, LOOPS, RECEIPTS, STATUS_IN
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+REMEMBERED: Final = 512
+"""Answers kept, so that a clip that comes again is answered and not analysed again."""
+OUTBOX: Final = 1_024
+RETRY_S: Final = 0.1
+
+Receipt: TypeAlias = ClipAccepted | ClipRejected
+
+
+class Analyzer:
+    """What has been asked, what has been answered, and what still waits to be sent."""
+
+    def __init__(self, loop: ServiceLoop, paths: Paths, target_lufs: float) -> None:
+        self._loop, self._paths, self._target_lufs = loop, paths, target_lufs
+        loop.on(loop.bus.bind(CLIPS), self._receive)
+        self._player = loop.bus.connect(LOOPS)
+        self._controller = loop.bus.connect(RECEIPTS)
+        self._status = loop.bus.connect(STATUS_IN)
+        self._answered: OrderedDict[str, Receipt] = OrderedDict()
+        self._waiting: dict[str, Clip] = {}
+        """By job; the latest delivery of each, whose token the receipt carries."""
+        self._work: queue.SimpleQueue[tuple[Clip, bytes | None] | None] = queue.SimpleQueue()
+        self._outbox: deque[tuple[Link, AnyMessage]] = deque(maxlen=OUTBOX)
+        self._state = AnalyzerStatus()
+        loop.every(RETRY_S, self._flush)
+        StatusReporter(loop, "analyzer", self._status.send, lambda: self._state)
+        self._worker = threading.Thread(target=self._analyse, name="analysis", daemon=True)
+        self._worker.start()
+
+    def close(self) -> None:
+        """End the worker after what it is doing."""
+        self._work.put(None)
+
+    # -- main thread --------------------------------------------------------------------------------------------------
+
+    def _receive(self, received: Received) -> None:
+        message = received.message
+        if isinstance(message, Clip):
+            self._take(message, received.attachment)
+        elif isinstance(message, Prepare):
+            self._send(
+                self._controller,
+                TransitionFailed(
+                    from_loop=message.first.loop_id,
+                    to_loop=message.second.loop_id,
+                    reason="This change is not rendered ahead: the player fades on the bar line.",
+                ),
+            )
+        else:
+            log.warning("A %s is not for the analyzer and was dropped.", type(message).__name__)
+
+    def _take(self, clip: Clip, attachment: bytes | None) -> None:
+        if (receipt := self._answered.get(clip.job_id)) is not None:
+            self._tell(msgspec.structs.replace(receipt, token=clip.token))
+            return
+        known = clip.job_id in self._waiting
+        self._waiting[clip.job_id] = clip
+        if not known:
+            self._work.put((clip, attachment))
+            self._show()
+
+    def _finish(self, clip: Clip, receipt: Receipt | None, problem: str, seconds: float) -> None:
+        latest = self._waiting.pop(clip.job_id, clip)
+        if receipt is None:
+            self._state = msgspec.structs.replace(self._state, last_rejection=problem)
+        else:
+            receipt = msgspec.structs.replace(receipt, token=latest.token)
+            if isinstance(receipt, ClipAccepted):
+                receipt = msgspec.structs.replace(receipt, analysis_s=round(seconds, 3))
+                self._state = msgspec.structs.replace(self._state, accepted=self._state.accepted + 1)
+            else:
+                self._state = msgspec.structs.replace(
+                    self._state, rejected=self._state.rejected + 1, last_rejection=receipt.reason
+                )
+            self._answered[clip.job_id] = receipt
+            while len(self._answered) > REMEMBERED:
+                self._answered.popitem(last=False)
+            self._tell(receipt)
+        self._state = msgspec.structs.replace(self._state, last_analysis_s=round(seconds, 3))
+        self._show()
+
+    def _tell(self, receipt: Receipt) -> None:
+        if isinstance(receipt, ClipAccepted):
+            self._send(self._player, LoopReady(loop=receipt.loop))
+        self._send(self._controller, receipt)
+
+    def _send(self, link: Link, message: AnyMessage) -> None:
+        self._outbox.append((link, message))
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what waits; a peer that is away keeps only its own messages waiting."""
+        kept = [(link, message) for link, message in self._outbox if not link.send(message)]
+        self._outbox.clear()
+        self._outbox.extend(kept)
+
+    def _show(self) -> None:
+        self._state = msgspec.structs.replace(self._state, job_id=next(iter(self._waiting), None))
+
+    # -- worker thread ------------------------------------------------------------------------------------------------
+
+    def _analyse(self) -> None:
+        # Loaded here, so that the links are open at once and the first clip finds the imports done.
+        from services.analyzer.work import Places, handle_clip
+
+        places = Places(self._paths.cache, self._paths.loops)
+        while (task := self._work.get()) is not None:
+            clip, attachment = task
+            began = time.perf_counter()
+            receipt: Receipt | None = None
+            problem = ""
+            try:
+                receipt = handle_clip(clip, attachment, places, self._target_lufs)
+            except AudioFileError as error:
+                problem = str(error)
+                log.warning("%s", problem)
+            seconds = time.perf_counter() - began
+            self._loop.call_soon(
+                lambda clip=clip, receipt=receipt, problem=problem, seconds=seconds: self._finish(  # type: ignore[misc]
+                    clip, receipt, problem, seconds
+                )
+            )
+
+
+def run(paths: Paths, settings: Settings) -> None:
+    """Serve until told to stop."""
+    # One clip at a time: more threads in the linear algebra would only take them from the player.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    loop = ServiceLoop(paths)
+    analyzer = Analyzer(loop, paths, settings.analyzer.loudness)
+    try:
+        loop.run()
+    finally:
+        analyzer.close()

@@ -1,0 +1,106 @@
+"""``analyze`` on real files: its keys, its exit codes, its outputs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from services.analyzer.cli import analyze
+from shared.errors import AudioFileError, NoLoopError, UsageError
+from tests.unit.analyzer.music import RATE, groove
+
+PROMISED = {
+    "start", "end", "sample_rate", "mode", "n", "bpm", "beats_per_bar", "bars", "downbeats", "key", "confidence",
+    "lufs", "true_peak_dbtp", "analysis_s", "analysis_cpu_s",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "groove.wav"
+    soundfile.write(path, groove(bars=9), RATE)
+    return path
+
+
+def run(*arguments: object) -> dict[str, object]:
+    result = CliRunner().invoke(analyze, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return dict(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_json_has_the_promised_keys(clip: Path) -> None:
+    report = run(clip, "--json", "--min-loop", 4, "--repeat", 2)
+    assert set(report) >= PROMISED | {"warm_s", "warm_cpu_s"}
+    start, end = report["start"], report["end"]
+    assert isinstance(start, int)
+    assert isinstance(end, int)
+    assert end - start >= 4 * RATE
+
+
+def test_output_and_plot_are_written(clip: Path, tmp_path: Path) -> None:
+    loop, picture = tmp_path / "loop.wav", tmp_path / "plot.png"
+    run(clip, "--json", "--min-loop", 4, "--output", loop, "--plot", picture)
+    facts = soundfile.info(loop)
+    assert (facts.samplerate, facts.channels, facts.subtype) == (48_000, 2, "PCM_24")
+    data = picture.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", data[16:24])
+    at = data.index(b"IDAT")
+    size = struct.unpack(">I", data[at - 4 : at])[0]
+    assert len(zlib.decompress(data[at + 4 : at + 4 + size])) == height * (3 * width + 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "code"),
+    [
+        (np.zeros(RATE * 5), NoLoopError, 3),
+        (np.full(RATE, np.nan), AudioFileError, 1),
+        (np.zeros(0), AudioFileError, 1),
+        (groove(bars=1)[:, 0], NoLoopError, 3),
+    ],
+)
+def test_what_holds_no_loop_has_its_exit_code(
+    tmp_path: Path, content: np.ndarray, error: type[Exception], code: int
+) -> None:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, content, RATE, subtype="FLOAT")
+    result = CliRunner().invoke(analyze, [str(path), "--min-loop", "4"])
+    assert isinstance(result.exception, error)
+    assert result.exception.exit_code == code
+    assert str(result.exception).endswith(".")
+
+
+def test_garbage_and_odd_wishes_are_one_sentence(tmp_path: Path, clip: Path) -> None:
+    path = tmp_path / "noise.wav"
+    path.write_bytes(bytes(range(256)) * 100)
+    assert isinstance(CliRunner().invoke(analyze, [str(path)]).exception, AudioFileError)
+    assert isinstance(CliRunner().invoke(analyze, [str(tmp_path / "none.wav")]).exception, AudioFileError)
+    assert isinstance(CliRunner().invoke(analyze, [str(clip), "--min-loop", "soon"]).exception, UsageError)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is optional and not installed")
+def test_ffmpeg_reads_what_soundfile_does_not(clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-c:a", "aac", path], check=True)
+    assert run(path, "--json", "--min-loop", 4)["sample_rate"] == RATE
+
+
+def test_the_way_to_a_first_loop_imports_nothing_heavy(clip: Path) -> None:
+    code = (
+        "import sys; from services.analyzer.cli import analyze; "
+        f"analyze([{str(clip)!r}, '--json'], standalone_mode=False); print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(run.stdout.splitlines()[-1].split())
+    assert "numpy" in modules
+    assert not modules & {"scipy", "librosa", "pyloudnorm", "zmq", "numba", "matplotlib", "sounddevice"}
