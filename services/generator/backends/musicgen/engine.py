@@ -1,0 +1,280 @@
+"""The loaded model: text in, codes and sound out, one step after the other.
+
+One thread at a time. The text encoder is needed once per prompt and is given back at once; the decoder, its buffers and
+the codec stay.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.generator.backends.musicgen.checkpoint import TOKENIZER, CheckpointError, Shape
+from services.generator.backends.musicgen.conversion import Converted
+from services.generator.backends.musicgen.sampling import Codes, DelayedSequence, Sampling, draw, guide
+from services.generator.backends.musicgen.sessions import (
+    CodecStream,
+    CrossStates,
+    Decoder,
+    Device,
+    Watch,
+    encode_prompt,
+    open_session,
+)
+from shared.errors import BackendError, Cancelled
+
+_PROMPTS: Final = 4
+"""Prompts whose cross states are kept: a station asks for the same one again and again."""
+_TOKENS: Final = 256
+"""Tokens of a prompt that are heard; the models were trained on far fewer."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How much the decoder looks at. Longer music is written in windows that overlap.
+
+    A step costs more the further it lies from the beginning (see ``benchmarks/results/musicgen.md``),
+    and the buffers grow with the window; prefilling the context costs a tenth of what writing it did.
+    """
+
+    seconds: float = 15.0
+    context: float = 5.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to write: clips of one prompt, one per seed."""
+
+    prompt: str
+    frames: int
+    seeds: Sequence[int]
+    sampling: Sampling = field(default_factory=Sampling)
+    known: Codes | None = None
+    """Codes to grow out of [shape=(codebooks, frames)], the same for every clip."""
+
+
+class Engine:
+    """A converted model, loaded.
+
+    Raises
+    ------
+    BackendError
+        It cannot be loaded; ``BackendUnavailable`` where the device is missing.
+    """
+
+    def __init__(
+        self, converted: Converted, threads: int, device: Device = "cpu", window: Window | None = None
+    ) -> None:
+        self.shape: Shape = converted.shape
+        self._folder = converted.folder
+        self._threads, self._device = threads, device
+        self._window = window or Window()
+        self._tokenizer = _open_tokenizer(converted.folder / TOKENIZER)
+        self._prompts: OrderedDict[str, CrossStates] = OrderedDict()
+        self._decoder = Decoder(
+            open_session(self._folder / "decoder.onnx", threads, device), self.shape.decoder, device
+        )
+        self._codes = open_session(self._folder / "codes.onnx", threads, device)
+        self._sound = open_session(self._folder / "sound.onnx", threads, device)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.shape.codec.sample_rate
+
+    @property
+    def channels(self) -> int:
+        return self.shape.decoder.channels
+
+    def frames(self, seconds: float) -> int:
+        """Code frames that hold at least so many seconds."""
+        return int(np.ceil(round(seconds * self.sample_rate) / self.shape.codec.hop))
+
+    def tokens(self, prompt: str) -> list[int]:
+        """The prompt as the text encoder's numbers.
+
+        Raises
+        ------
+        CheckpointError
+            The tokenizer is not the one that this model was trained with.
+        """
+        ids = [int(token) for token in self._tokenizer.encode(prompt).ids]
+        if not ids or max(ids) >= self.shape.text.vocabulary:
+            raise CheckpointError(
+                "The model's tokenizer.json belongs to another model: delete the model with `infiniloop models delete`"
+                " and download it again."
+            )
+        return ids if len(ids) <= _TOKENS else [*ids[: _TOKENS - 1], ids[-1]]
+
+    def cross_states(self, prompt: str, watch: Watch) -> CrossStates:
+        """What the decoder attends to for a prompt; remembered for the last few."""
+        if prompt in self._prompts:
+            self._prompts.move_to_end(prompt)
+            return self._prompts[prompt]
+        session = open_session(self._folder / "prompt.onnx", self._threads, self._device)
+        with watch.options() as options:
+            states = encode_prompt(session, self.tokens(prompt), self.shape, options)
+        self._prompts[prompt] = states
+        while len(self._prompts) > _PROMPTS:
+            self._prompts.popitem(last=False)
+        return states
+
+    def steps(self, work: Work) -> int:
+        """Decoder steps that the work will take, for its progress."""
+        late = max(self.shape.decoder.delays)
+        return sum(frames + late for frames, _ in self._windows(work))
+
+    def write(self, work: Work, watch: Watch, step: Callable[[], None]) -> Iterator[NDArray[np.int64]]:
+        """Codes frame by frame, ``(clips, codebooks)`` each.
+
+        Parameters
+        ----------
+        step : called before each decoder step; what it raises ends the work
+
+        Raises
+        ------
+        BackendError
+            Out of memory, or the runtime failed.
+        """
+        shape, clips = self.shape.decoder, len(work.seeds)
+        randoms = [np.random.default_rng(seed) for seed in work.seeds]
+        context = np.zeros((clips, shape.codebooks, 0), np.int64)
+        if work.known is not None:
+            context = np.repeat(work.known[None], clips, axis=0)
+        try:
+            cross = self.cross_states(work.prompt, watch)
+            for frames, kept in self._windows(work):
+                sequence = DelayedSequence(shape, context[:, :, context.shape[2] - kept :], frames)
+                written = []
+                for frame in self._write_window(sequence, cross, work, randoms, watch=watch, step=step):
+                    written.append(frame)
+                    yield frame
+                context = np.concatenate([context, np.stack(written, axis=2)], axis=2)
+        except (Cancelled, BackendError):
+            raise
+        except MemoryError as error:
+            raise _out_of_memory() from error
+        except Exception as error:
+            if type(error).__module__.startswith("onnxruntime"):
+                if "alloc" in str(error).lower():
+                    raise _out_of_memory() from error
+                raise BackendError(
+                    f"ONNX Runtime failed while composing: {str(error).splitlines()[0][:200]}"
+                ) from error
+            raise
+
+    def listen(self, clips: int, known: Codes | None = None) -> Ear:
+        """A stream that turns the frames of ``write`` into sound, having heard what goes before."""
+        rows = clips * self.channels
+        skip = 0 if known is None else known.shape[1]
+        stream = CodecStream(self._codes, self._sound, self.shape.codec, rows, skip)
+        ear = Ear(stream, clips, self.channels)
+        if known is not None:
+            ear.hear(np.repeat(known[None], clips, axis=0))
+        return ear
+
+    def context(self, known: Codes) -> Codes:
+        """The end of some codes, as much of it as the decoder looks at."""
+        return known[:, max(0, known.shape[1] - self._limits()[1]) :]
+
+    def close(self) -> None:
+        """Give the buffers back; the sessions go with the object."""
+        self._decoder.release()
+        self._prompts.clear()
+
+    def _limits(self) -> tuple[int, int]:
+        rate = self.shape.codec.frame_rate
+        return round(self._window.seconds * rate), round(self._window.context * rate)
+
+    def _windows(self, work: Work) -> Iterator[tuple[int, int]]:
+        """New frames and context frames of each window."""
+        longest, overlap = self._limits()
+        before = 0 if work.known is None else work.known.shape[1]
+        left = work.frames
+        while left > 0:
+            kept = min(before, overlap)
+            frames = min(left, longest - kept)
+            yield frames, kept
+            left -= frames
+            before += frames
+
+    def _write_window(
+        self,
+        sequence: DelayedSequence,
+        cross: CrossStates,
+        work: Work,
+        randoms: Sequence[np.random.Generator],
+        *,
+        watch: Watch,
+        step: Callable[[], None],
+    ) -> Iterator[NDArray[np.int64]]:
+        clips, sampling = len(randoms), work.sampling
+        self._decoder.begin(cross, clips, sequence.length, guided=sampling.guided)
+        with watch.options() as options:
+            logits = self._decoder.prefill(sequence.prefix, options)
+        for position in range(sequence.context + 1, sequence.length):
+            step()
+            chances = guide(logits, sampling.guidance) if sampling.guided else logits
+            drawn = [draw(each, sampling, random) for each, random in zip(chances, randoms, strict=True)]
+            sequence.put(position, np.stack(drawn))
+            frame = sequence.finished(position)
+            if frame is not None:
+                yield frame
+            if position + 1 < sequence.length:
+                logits = self._decoder.step(sequence.at(position))
+
+
+class Ear:
+    """Gathers code frames and gives sound back in blocks of ``(clips, samples, channels)``."""
+
+    def __init__(self, stream: CodecStream, clips: int, channels: int) -> None:
+        self._stream = stream
+        self._clips, self._channels = clips, channels
+        self._waiting: list[NDArray[np.int64]] = []
+
+    def hear(self, codes: Codes) -> None:
+        """Add codes ``(clips, codebooks, frames)``; left and right of a stereo model alternate in the codebooks."""
+        clips, books, frames = codes.shape
+        parted = codes.reshape(clips, books // self._channels, self._channels, frames).transpose(0, 2, 1, 3)
+        self._stream.feed(parted.reshape(clips * self._channels, books // self._channels, frames))
+
+    def add(self, frame: NDArray[np.int64], at_least: int) -> NDArray[np.float32] | None:
+        """Add one frame ``(clips, codebooks)``; sound as soon as ``at_least`` frames of it are sure."""
+        self._waiting.append(frame)
+        if self._stream.ready + len(self._waiting) < at_least:
+            return None
+        self._flush()
+        return self._shaped(self._stream.take())
+
+    def finish(self) -> NDArray[np.float32]:
+        """The rest."""
+        self._flush()
+        return self._shaped(self._stream.finish())
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self.hear(np.stack(self._waiting, axis=2))
+            self._waiting = []
+
+    def _shaped(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.ascontiguousarray(audio.reshape(self._clips, self._channels, -1).transpose(0, 2, 1))
+
+
+def _open_tokenizer(path: Path) -> Any:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise BackendError("The package tokenizers is missing: `pip install 'infiniloop[musicgen]'`.") from error
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise CheckpointError(f"{path} is not a tokenizer: download the model again.") from error
+
+
+def _out_of_memory() -> BackendError:
+    return BackendError("The memory is not enough for this model and length: choose a smaller model or a shorter clip.")

@@ -1,0 +1,1 @@
+"""The three graphs of a MusicGen model, built from a checkpoint's tensors: prompt, decoder, codec."""
