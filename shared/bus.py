@@ -248,6 +248,11 @@ class Bus:
         self._sources[source] = token
         self._poller.register(source, zmq.POLLIN)
 
+    def unwatch(self, source: Any) -> None:
+        """Wait for this socket or file descriptor no longer; said before it is closed."""
+        self._poller.unregister(source)
+        self._sources.pop(source, None)
+
     def wait(self, timeout_s: float) -> list[Any]:
         """Wait at most ``timeout_s`` for something to read; returns the links and tokens that have something."""
         ready = self._poller.poll(max(0, round(timeout_s * 1000)))

@@ -43,6 +43,7 @@ class ServiceLoop:
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._stopping = False
+        self._farewells: list[Callable[[], None]] = []
         self.bus.watch(self._woken.fileno(), self._drain)
 
     def on(self, link: Link, handler: Callable[[Received], None]) -> Link:
@@ -75,6 +76,10 @@ class ServiceLoop:
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
 
+    def before_closing(self, call: Callable[[], None]) -> None:
+        """Call when the loop has stopped, while the links still carry messages."""
+        self._farewells.append(call)
+
     def stop(self) -> None:
         """End ``run`` after the handler that runs now; safe from a signal handler."""
         self._stopping = True
@@ -88,6 +93,8 @@ class ServiceLoop:
         try:
             while not self._stopping:
                 self.turn(_LONGEST_WAIT_S)
+            for farewell in self._farewells:
+                farewell()
         finally:
             self.bus.close()
             self._waker.close()

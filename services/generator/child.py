@@ -1,0 +1,227 @@
+"""The inference process: makes one clip at a time, stays warm between them, and may be killed at any moment.
+
+Threads: the main thread builds backends and makes clips. A reading thread takes orders from the pipe; it notes at once
+which job was called back, and ends the process when the pipe closes, for then the service is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from services.generator.backend import ClipFacts, JobControl
+from services.generator.frames import (
+    Begin,
+    FrameReader,
+    Halt,
+    Made,
+    Make,
+    Missed,
+    Order,
+    Report,
+    Step,
+    Survey,
+    Up,
+    pack,
+)
+from services.generator.frames import orders as order_decoder
+from services.generator.registry import BACKENDS, Builder, Shelf, first_line
+from shared.errors import BackendError, BackendUnavailable, Cancelled, InfiniLoopError, UsageError
+from shared.messages import Job
+from shared.paths import Paths
+from shared.runtime import lifeline
+
+if TYPE_CHECKING:
+    from services.generator.backend import Backend
+    from shared.units import Audio
+
+log = logging.getLogger(__name__)
+
+NICENESS = 10
+"""The player comes first."""
+SEED_BITS = 31
+_STEP_S = 0.1
+"""Progress is told this often at most, unless the stage changes."""
+_READ = 1 << 16
+
+
+class Inference:
+    """Takes orders from one pipe and reports into another."""
+
+    def __init__(self, inward: int, outward: int, builders: Mapping[str, Builder]) -> None:
+        self._inward, self._outward = inward, outward
+        self._builders = builders
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._halted: set[str] = set()
+
+    def run(self) -> None:
+        threading.Thread(target=self._read, daemon=True, name="orders").start()
+        first = self._orders.get()
+        if not isinstance(first, Begin):
+            raise TypeError(f"The first order was {type(first).__name__} instead of Begin.")
+        paths = Paths(*(Path(each) for each in (first.config, first.data, first.cache, first.state, first.runtime)))
+        shelf = Shelf(self._builders, paths, first.settings)
+        self._tell(Up(capabilities=shelf.survey()))
+        while True:
+            match self._orders.get():
+                case Make() as order:
+                    self._tell(self._make(order, shelf))
+                    self._halted.discard(order.job.job_id)
+                case Survey():
+                    self._tell(Up(capabilities=shelf.survey()))
+                case Begin() | Halt():
+                    pass
+
+    def _read(self) -> None:
+        reader = FrameReader(order_decoder)
+        try:
+            while data := os.read(self._inward, _READ):
+                for order in reader.feed(data):
+                    if isinstance(order, Halt):
+                        self._halted.add(order.job_id)
+                    else:
+                        self._orders.put(order)
+        finally:
+            os._exit(0)
+
+    def _tell(self, report: Report) -> None:
+        data = memoryview(pack(report))
+        while data:
+            data = data[os.write(self._outward, data) :]
+
+    def _make(self, order: Make, shelf: Shelf) -> Made | Missed:
+        """Make one clip; whatever goes wrong becomes one sentence."""
+        job_id = order.job.job_id
+        try:
+            return self._generate(order, shelf.take(order.backend))
+        except Cancelled as error:
+            return Missed(job_id=job_id, reason=str(error), retry=False, cancelled=True)
+        except (BackendUnavailable, UsageError) as error:
+            return Missed(job_id=job_id, reason=str(error), retry=False)
+        except InfiniLoopError as error:
+            return Missed(job_id=job_id, reason=str(error))
+        except MemoryError:
+            return Missed(job_id=job_id, reason=f"{order.backend} ran out of memory: choose a smaller model.")
+        except Exception as error:
+            log.exception("The backend %s failed at job %s", order.backend, job_id)
+            return Missed(job_id=job_id, reason=f"{order.backend} failed: {first_line(error)}.")
+
+    def _generate(self, order: Make, backend: Backend) -> Made:
+        job, began, path = with_seed(order.job), time.monotonic(), Path(order.path)
+        control = JobControl(report=self._steps(job.job_id), cancelled=lambda: job.job_id in self._halted)
+        control.check()
+        generation = backend.generate(job, control)
+        blocks: list[Audio] = []
+        for block in generation.blocks:
+            control.check()
+            blocks.append(block)
+        facts: ClipFacts = generation.facts()
+        frames = write_clip(path, blocks, generation.sample_rate, generation.channels)
+        control.check()
+        return Made(
+            job_id=job.job_id,
+            path=order.path,
+            sample_rate=generation.sample_rate,
+            frames=frames,
+            channels=generation.channels,
+            recipe=facts.recipe,
+            truth=facts.truth,
+            codes_path=str(facts.codes_path) if facts.codes_path else None,
+            midi=facts.midi,
+            generation_s=max(0.0, time.monotonic() - began - facts.download_s),
+            download_s=facts.download_s,
+        )
+
+    def _steps(self, job_id: str) -> _Steps:
+        return _Steps(lambda fraction, stage: self._tell(Step(job_id=job_id, fraction=fraction, stage=stage)))
+
+
+class _Steps:
+    """Passes progress on, not faster than anyone can read it."""
+
+    def __init__(self, tell: Callable[[float, str], None]) -> None:
+        self._tell = tell
+        self._told_at, self._stage = 0.0, ""
+
+    def __call__(self, fraction: float, stage: str) -> None:
+        now = time.monotonic()
+        if stage != self._stage or now - self._told_at >= _STEP_S:
+            self._told_at, self._stage = now, stage
+            self._tell(min(1.0, max(0.0, fraction)), stage)
+
+
+def with_seed(job: Job) -> Job:
+    """The job with a seed of its own if it has none, so that its recipe makes the same clip again."""
+    return job if job.seed is not None else msgspec.structs.replace(job, seed=secrets.randbits(SEED_BITS))
+
+
+def write_clip(path: Path, blocks: list[Audio], sample_rate: int, channels: int) -> int:
+    """Write a clip, whole or not at all, as it was made: float WAV, or FLAC for another machine; returns its frames.
+
+    Raises
+    ------
+    BackendError
+        There is no sound in it, or not of the announced shape, or it holds values that are not numbers.
+    AudioFileError
+        The disk is full or the folder cannot be written to.
+    """
+    import numpy as np
+
+    from shared.audio_files import to_flac, write_wav
+    from shared.durable import replace_file
+
+    if not blocks or not sum(map(len, blocks)):
+        raise BackendError("The backend made no sound: try again, or choose another backend.")
+    samples: Audio = np.concatenate(blocks).astype(np.float32, copy=False)
+    blocks.clear()
+    if samples.ndim != 2 or samples.shape[1] != channels:
+        raise BackendError(f"The backend announced {channels} channels and made audio of shape {samples.shape}.")
+    peak = float(np.abs(samples).max())
+    if not np.isfinite(peak):
+        raise BackendError("The backend made values that are not numbers: try again, or choose another model.")
+    if path.suffix == ".flac":
+        # FLAC holds full scale at most; the analyzer sets the level anyway.
+        replace_file(path, to_flac(samples / peak if peak > 1.0 else samples, sample_rate))
+    else:
+        write_wav(path, samples, sample_rate, subtype="FLOAT")
+    return len(samples)
+
+
+def main(builders: Mapping[str, Builder] = BACKENDS) -> None:
+    """Run as ``python -m services.generator.child PARENT`` with both pipes as standard input and output."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service decides
+    lifeline.end_with_parent(int(sys.argv[1]), signal.SIGKILL)
+    os.nice(NICENESS)
+    _die_first()
+    # Whatever a library prints must not get between the frames.
+    inward, outward = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    try:
+        Inference(inward, outward, builders).run()
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _die_first() -> None:
+    """Offer this process to the kernel before the player, should memory run out."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+if __name__ == "__main__":
+    main()
