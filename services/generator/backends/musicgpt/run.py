@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
 import pty
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -25,6 +23,7 @@ GUARD = (sys.executable, "-m", "services.generator.backends.musicgpt.guard")
 LOOK_S = 0.05
 TERM_WITHIN_S = 0.3
 """What the program has for its own end after SIGTERM; whoever called the job back waits little longer."""
+GUARD_WITHIN_S = 1.0
 DOWNLOAD_STALLS_S = 120.0
 _READ = 1 << 16
 _OFFLINE = "http://127.0.0.1:9"
@@ -73,7 +72,6 @@ class Run:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._end()
-        os.close(self._lifeline)
         os.close(self._master)
 
     @property
@@ -94,7 +92,7 @@ class Run:
             It failed, or took longer than ``limit_s``, or its download stood still.
         """
         got_on_at = looked_at = time.monotonic()
-        while not self._ended():
+        while self._process.poll() is None:
             downloading = self.screen.stage == DOWNLOADING
             if self._read(LOOK_S):
                 got_on_at = time.monotonic()
@@ -134,27 +132,24 @@ class Run:
             return False
         return self.screen.feed(data)
 
-    def _ended(self) -> bool:
-        """Whether the guard has ended. It is not reaped yet, so its group's number is still its own."""
-        if self._process.returncode is not None:
-            return True
-        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
     def _end(self) -> int:
         """TERM, then KILL, to the program's own process group; returns the program's exit code."""
-        if self._process.returncode is None:
-            if not self._ended():
-                self._signal(signal.SIGTERM)
-                until = time.monotonic() + TERM_WITHIN_S
-                while not self._ended() and time.monotonic() < until:
-                    self._read(0.01)
-            self._signal(signal.SIGKILL)  # also whatever the program left behind
-            self._process.wait()
-        return self._process.returncode
+        if self._lifeline >= 0:
+            if self._process.poll() is None:
+                self._process.terminate()  # the guard passes it on
+                self._wait(TERM_WITHIN_S)
+            os.close(self._lifeline)
+            self._lifeline = -1
+            if not self._wait(GUARD_WITHIN_S):
+                self._process.kill()
+        return self._process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+    def _wait(self, seconds: float) -> bool:
+        """Wait for the end, reading on, for a program may hang in what it has to say."""
+        until = time.monotonic() + seconds
+        while self._process.poll() is None and time.monotonic() < until:
+            self._read(0.01)
+        return self._process.returncode is not None
 
 
 class TooSlow(BackendError):

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 COLUMNS = 200
 """A wide terminal makes a long bar, and a long bar tells the progress to half a per cent."""
 _TAIL = 8_192
+_AGAIN = 4_096
+"""Bytes that are looked at together: a bar with its colours, twice over."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 _BAR = re.compile(r"Generating audio[^\[\r\n]*\[[0-9:]+\] \[([#>-]+)\]")
 _BYTES = re.compile(r"([\d.]+) ?([KMGT]?i?B)/([\d.]+) ?([KMGT]?i?B)")
 _DOWNLOAD = re.compile(r"need to be downloaded|[Dd]ownloading")
 _DOWNLOADED = re.compile(r"downloaded (?:correctly|successfully)")
 _LOADING = re.compile(r'Loading "([^"]+)"')
-_LOG = re.compile(r"^\S+ \S+ +(?:ERROR|WARN|INFO) +")
+_LOG = re.compile(r"^.*\b(?:ERROR|WARN|INFO) +")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _REAL_DOWNLOAD = 1 << 16
 """Bytes. A bar is made for each file, also for those that are there; only one that has a size is a download."""
@@ -32,24 +34,23 @@ class Screen:
     stage: str = BEGINNING
     fraction: float = 0.0
     """Of the clip, or of the file that is being downloaded."""
-    _tail: str = ""
+    _drawn: bytes = b""
 
     def feed(self, data: bytes) -> bool:
         """Take in what was drawn; returns whether the run got on."""
-        text = _ESCAPES.sub("", data.decode("utf-8", "replace"))
-        # A bar may arrive in two pieces, so the end of what came before is looked at again.
-        seen = self._tail[-2 * COLUMNS :] + text
-        self._tail = (self._tail + text)[-_TAIL:]
+        # A bar, and even an escape sequence, may arrive in two pieces: the end of what came before is looked at again.
+        seen = (self._drawn + data)[-max(_AGAIN, _AGAIN // 2 + len(data)) :]
+        self._drawn = (self._drawn + data)[-_TAIL:]
         before = (self.stage, self.fraction)
-        self._look(seen)
+        self._look(_plain(seen))
         return (self.stage, self.fraction) != before
 
     def complaint(self) -> str:
         """The program's last words, an error line if there is one."""
-        lines = [_LOG.sub("", line).strip() for line in self._tail.replace("\r", "\n").splitlines() if line.strip()]
-        errors = [line for line in self._tail.replace("\r", "\n").splitlines() if "ERROR" in line or "error:" in line]
-        words = _LOG.sub("", errors[-1]).strip() if errors else lines[-1] if lines else ""
-        return words[:300].rstrip(".")
+        lines = [line for line in _plain(self._drawn).replace("\r", "\n").splitlines() if line.strip()]
+        errors = [line for line in lines if "ERROR" in line or "error:" in line]
+        words = (errors or lines or [""])[-1]
+        return _LOG.sub("", words).strip()[:300].rstrip(".")
 
     def _look(self, text: str) -> None:
         bars = _BAR.findall(text)
@@ -70,6 +71,10 @@ class Screen:
             if downloads:
                 done, total = (_size(downloads[-1][n], downloads[-1][n + 1]) for n in (1, 3))
                 self.fraction = min(1.0, done / total)
+
+
+def _plain(drawn: bytes) -> str:
+    return _ESCAPES.sub("", drawn.decode("utf-8", "replace"))
 
 
 def _filled(bar: str) -> float:
