@@ -1,0 +1,1 @@
+"""Where sound goes: one file for each kind of output, all under one contract (``output.Output``)."""

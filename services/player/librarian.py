@@ -1,0 +1,83 @@
+"""Which loops lie in memory: the one that sounds, those that come next, and as many more as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from shared.messages import Wanted
+from shared.music import Loop
+
+ROOM_BYTES = 40_000_000
+"""For all loops together; with it the process stays under 110 MB (benchmarks/results/player.md)."""
+AT_LEAST = 2
+"""The one that sounds and the next are held whatever their size."""
+_BYTES_PER_FRAME = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read now, and what to keep of what is held."""
+
+    load: tuple[Loop, ...]
+    keep: frozenset[str]
+
+
+class Librarian:
+    """Knows every loop that was named, by the queue or by the analyzer, until neither names it any more."""
+
+    def __init__(self) -> None:
+        self._queue: dict[str, Loop] = {}
+        self._received: dict[str, Loop] = {}
+        self._refused: dict[str, Loop] = {}
+        self._epoch = 0
+
+    def want(self, wanted: Wanted) -> None:
+        """A new wanted state: what was refused is tried again, and what is older than its prompt is forgotten."""
+        self._queue = {loop.loop_id: loop for loop in wanted.queue}
+        self._refused.clear()
+        self._epoch = wanted.epoch
+        self._received = {name: loop for name, loop in self._received.items() if loop.epoch >= wanted.epoch}
+
+    def receive(self, loop: Loop) -> bool:
+        """A loop from the analyzer. False if it was made for an older prompt and is not wanted."""
+        if loop.epoch < self._epoch and loop.loop_id not in self._queue:
+            return False
+        self._received[loop.loop_id] = loop
+        self._refused.pop(loop.loop_id, None)
+        return True
+
+    def refuse(self, loop: Loop) -> None:
+        """It could not be read: not tried again before it is named again."""
+        self._refused[loop.loop_id] = loop
+        self._received.pop(loop.loop_id, None)
+
+    def plan(self, sounding: Sequence[Loop], ahead: Iterable[str], previous: Loop | None, held: Iterable[str]) -> Plan:
+        """What should be in memory.
+
+        Parameters
+        ----------
+        sounding
+            The loop that sounds and the one that it is changing to.
+        ahead
+            The order of what may come, by name.
+        previous
+            The song before, for ``back``.
+        held
+            What lies in memory now.
+        """
+        known = {**self._received, **self._queue}
+        order = {loop.loop_id: loop for loop in sounding}
+        for name in (*ahead, *known):
+            if name in known and name not in self._refused:
+                order.setdefault(name, known[name])
+        if previous is not None:
+            order.setdefault(previous.loop_id, previous)
+        keep, used = [], 0
+        for number, loop in enumerate(order.values()):
+            size = loop.frames * _BYTES_PER_FRAME
+            if number < max(AT_LEAST, len(sounding)) or used + size <= ROOM_BYTES:
+                keep.append(loop)
+                used += size
+        there = set(held)
+        return Plan(tuple(loop for loop in keep if loop.loop_id not in there), frozenset(loop.loop_id for loop in keep))
