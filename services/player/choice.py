@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from services.player.store import LoadedLoop
 from shared.messages import Wanted
+from shared.music import Loop
 
 _HISTORY = 16
 Why: TypeAlias = Literal["skip", "back", "prompt", "startup", "bridge", "due"]
@@ -34,16 +35,16 @@ class Shelf:
         self.wanted = wanted
         self.skips_done, self.backs_done = wanted.skips, wanted.backs
         self._held = {first.loop_id: first}
-        self._history: list[str] = []
+        self._history: list[Loop] = []
 
     @property
     def held(self) -> tuple[str, ...]:
         return tuple(self._held)
 
     @property
-    def previous(self) -> str | None:
-        """The song before this one, if it is still at hand."""
-        return next((loop_id for loop_id in reversed(self._history) if loop_id in self._held), None)
+    def previous(self) -> Loop | None:
+        """The song before this one, at hand or not."""
+        return self._history[-1] if self._history else None
 
     def add(self, loaded: LoadedLoop) -> None:
         """Take a loop in; one that is held already stays as it is."""
@@ -63,12 +64,11 @@ class Shelf:
         if self.previous is None:
             self.backs_done = wanted.backs
 
-    def entered(self, target: Target, left: str) -> None:
+    def entered(self, target: Target, left: Loop) -> None:
         """The change to ``target`` is made; ``left`` is the loop that it came from."""
         self.skips_done, self.backs_done = target.skips, target.backs
         if target.why == "back":
-            while self._history and self._history.pop() != target.loaded.loop_id:
-                pass
+            self._history.pop()
         else:
             self._history = [*self._history, left][-_HISTORY:]
 
@@ -90,8 +90,8 @@ class Shelf:
     def _wish(self, current: LoadedLoop, order: list[LoadedLoop]) -> Target | None:
         """What the listener asked for: back, skip, or another prompt."""
         wanted, previous = self.wanted, self.previous
-        if wanted.backs > self.backs_done and previous is not None and previous != current.loop_id:
-            return self._target(self._held[previous], "back")
+        if wanted.backs > self.backs_done and previous is not None and previous.loop_id in self._held:
+            return self._target(self._held[previous.loop_id], "back")
         steps = wanted.skips - self.skips_done
         if steps > 0 and order:
             return self._target(order[min(steps, len(order)) - 1], "skip")
@@ -110,8 +110,9 @@ class Shelf:
         named = [loop.loop_id for loop in self.wanted.queue]
         at = named.index(current) if current in named else -1
         others = [loop_id for loop_id in self._held if loop_id not in named]
-        new = [loop_id for loop_id in others if loop_id not in self._history]
-        heard = [loop_id for loop_id in others if loop_id in self._history]
+        before = {loop.loop_id for loop in self._history}
+        new = [loop_id for loop_id in others if loop_id not in before]
+        heard = [loop_id for loop_id in others if loop_id in before]
         ahead = [*named[at + 1 :], *new, *named[: max(at, 0)], *heard]
         return [loop_id for loop_id in dict.fromkeys(ahead) if loop_id != current]
 

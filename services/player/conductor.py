@@ -121,7 +121,7 @@ class Conductor:
         before, self._stand = self._stand, made.stand
         if made.target is not None:
             self.songs += 1
-            self._shelf.entered(made.target, before.loaded.loop_id)
+            self._shelf.entered(made.target, before.loaded.loop)
         self._foreseen = self._plan(max(1, change.overlap))
         return self._foreseen.change
 

@@ -34,14 +34,19 @@ class Report:
     pass_number: int
     song_frames: int
     song_length: int
-    next_loop: str | None
+    next_loop: Loop | None
+    """The change that is foreseen, or what would come next."""
+    ahead: tuple[str, ...]
+    """The order of what may come, at hand or not."""
+    previous: Loop | None
+    """The song before, for ``back``."""
     note: str
     songs: int
     skips_done: int
     backs_done: int
     held: tuple[str, ...]
     sounding: bool
-    wanted_number: int
+    wanted: Wanted
     frames: int
     """Frames of programme since the player began."""
 
@@ -135,24 +140,18 @@ class Engine:
             pass_number=stand.number,
             song_frames=mixer.frames - stand.began,
             song_length=round(shelf.wanted.min_duration_s * STATION_RATE),
-            next_loop=coming.loaded.loop_id if coming is not None else (ahead[0].loop_id if ahead else None),
+            next_loop=coming.loaded.loop if coming is not None else (ahead[0].loop if ahead else None),
+            ahead=tuple(shelf.names_ahead(loop.loop_id)),
+            previous=shelf.previous,
             note=self._conductor.note,
             songs=self._conductor.songs,
             skips_done=shelf.skips_done,
             backs_done=shelf.backs_done,
             held=shelf.held,
             sounding=self._transport.target > 0.0 or self._transport.left > 0,
-            wanted_number=shelf.wanted.number,
+            wanted=shelf.wanted,
             frames=mixer.frames,
         )
-
-    def names_ahead(self) -> list[str]:
-        """The loops that may come, the next one first, whether they are at hand or not."""
-        return self._shelf.names_ahead(self._conductor.stand.loaded.loop_id)
-
-    @property
-    def previous(self) -> str | None:
-        return self._shelf.previous
 
     # -- within -------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ from shared.units import STATION_RATE, Audio
 _TAPS = 4_097
 _BLOCK = 16_384
 _CEILING = 0.88
+_KEPT = 3
+"""Moves in memory: two bars at 60 bpm are 3 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,30 @@ class MoveRequest:
         Part(self.samples, self.start, self.low, self.high).read_into(audio, 0)
         frames = self.end - self.start
         return Clip(move_audio(self.move, audio[:frames], audio[frames:], self.beat))
+
+
+class MoveShop:
+    """Makes moves in the background and keeps the last few.
+
+    Parameters
+    ----------
+    later
+        Has a piece of work done in another thread.
+    """
+
+    def __init__(self, later: Callable[[Callable[[], None]], object]) -> None:
+        self._later = later
+        self._made: dict[tuple[str, int, int, Move], Clip | None] = {}
+
+    def ask(self, request: MoveRequest) -> Clip | None:
+        """The move if it is made; else it is begun, and None."""
+        key = request.key
+        if key not in self._made:
+            while len(self._made) >= _KEPT:
+                self._made.pop(next(iter(self._made)))
+            self._made[key] = None
+            self._later(lambda: self._made.update({key: request.make()}))
+        return self._made[key]
 
 
 def move_audio(move: Move, body: Audio, tail: Audio, beat: int) -> Audio:

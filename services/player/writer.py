@@ -1,4 +1,4 @@
-"""The thread that sounds: renders a block, hands it to the tap and the output, again and again, and waits for nobody else.
+"""The thread that sounds: renders a block, hands it to the tap and the output, again and again, and waits for nobody.
 
 Threads
 -------

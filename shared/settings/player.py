@@ -17,3 +17,4 @@ class PlayerSettings:
     variation: str = choice("light", "off", "full", help="gentle moves while a loop repeats")
     on_unplug: str = choice("pause", "continue", help="when headphones are unplugged")
     on_wake: str = choice("pause", "continue", help="after a sleep of more than five minutes")
+    snapcast: str = text("", help="path of a fifo for a Snapcast server; empty for none", allowed="a path")

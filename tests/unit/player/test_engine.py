@@ -134,7 +134,7 @@ def test_a_song_lasts_its_time_and_then_fades_at_the_phrase_into_the_first_downb
     engine = _begun(A, B, variation="off", min_duration_s=5.0)
     render(engine, 6 * STATION_RATE - STOP_FRAMES - 960)  # phrases of this loop end every 2 s: at 6 s
     assert engine.report().loop.loop_id == "a"
-    assert engine.report().next_loop == "b"
+    assert engine.report().next_loop == B.loop
     tap, _ = render(engine, 4 * STATION_RATE + 960)
     assert engine.report().loop.loop_id == "b"
     assert engine.report().song_frames == 4 * STATION_RATE

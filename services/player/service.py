@@ -1,0 +1,318 @@
+"""The player's shell: starts the sound, then listens.
+
+Threads
+-------
+- *main*: the links, the timers, the receipts. It decides what is read and kept (``Librarian``).
+- *writer* and *opener*: the sound (``writer``). They never wait for the network or the disk.
+- *reader*: reads loops from the disk and works out moves.
+- *tap*: sends the tap's blocks; its link is its own.
+
+Sound starts before any peer is there: with the loops of the last wanted state if they can be read, else with one of the
+two that are shipped. A player that is killed is heard again within two seconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from services.player.engine import Engine
+from services.player.librarian import Librarian
+from services.player.moves import MoveShop
+from services.player.outputs.output import Output
+from services.player.outputs.snapcast import SnapcastOutput
+from services.player.startup import any_startup_loop
+from services.player.store import STARTUP, LoadedLoop, load_loop, load_transition
+from services.player.taps import TapSender
+from services.player.writer import Writer
+from shared.bus import Received
+from shared.errors import AudioFileError, OutputError, ProtocolError
+from shared.messages import (
+    LoopLoaded,
+    LoopReady,
+    LoopRefused,
+    PlayerHello,
+    PlayerStatus,
+    Status,
+    TransitionReady,
+    Wanted,
+    decode,
+)
+from shared.music import Loop
+from shared.paths import Paths
+from shared.runtime.service import ServiceLoop, StatusReporter
+from shared.settings import Settings
+from shared.topology import LOOPS, RECEIPTS, STATUS, STATUS_IN
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_LOOK_S = 0.1
+_HELLO_S = 0.5
+_REPORT_S = 1.0
+
+
+def run(paths: Paths, settings: Settings) -> None:
+    """Play until SIGTERM or SIGINT."""
+    _Player(paths, settings).run()
+
+
+def last_wanted(paths: Paths, settings: Settings) -> Wanted:
+    """What was wanted when the station last ran; playing, by the settings, if nothing can be read of it."""
+    player = settings.player
+    fresh = Wanted(
+        number=0,
+        playing=True,
+        volume=player.volume,
+        min_duration_s=player.min_duration,
+        transition=player.transition,  # type: ignore[arg-type]
+        variation=player.variation,  # type: ignore[arg-type]
+        driver=player.driver,
+        output_device=player.output_device,
+    )
+    try:
+        found = decode(paths.wanted_file.read_bytes())
+    except FileNotFoundError:
+        return fresh
+    except (OSError, ProtocolError) as error:
+        log.warning("What was wanted last cannot be read (%s): playing by the settings.", error)
+        return fresh
+    return found if isinstance(found, Wanted) else fresh
+
+
+class _Player:
+    def __init__(self, paths: Paths, settings: Settings) -> None:
+        self._settings = settings
+        self._folders = (paths.cache, paths.library, STARTUP)
+        self._began = time.monotonic()
+        self._librarian = Librarian()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._moves = MoveShop(self._reader.submit)
+        self._reading: set[str] = set()
+        self._controller = 0
+        self._greeted = False
+        wanted = last_wanted(paths, settings)
+        self._tap = TapSender(paths)
+        self._writer = Writer(
+            self._engine(self._first(wanted), wanted),
+            driver=wanted.driver,
+            device=wanted.output_device,
+            tap=self._tap.take,
+            sinks=self._sinks(),
+            rescue=self._rescue,
+        )
+        self._librarian.want(wanted)
+        self._loop = ServiceLoop(paths)
+        self._loop.on(self._loop.bus.bind(LOOPS), self._hear)
+        self._receipts = self._loop.bus.connect(RECEIPTS)
+        self._loop.on(self._loop.bus.connect(STATUS, topics=("controller",)), self._hear_controller)
+        StatusReporter(self._loop, "player", self._loop.bus.connect(STATUS_IN).send, self._state)
+        self._loop.every(_LOOK_S, self._look)
+        self._loop.every(_HELLO_S, self._greet)
+        self._status = PlayerStatus()
+        self._status_at = 0.0
+        self._processor = (0.0, 0.0)
+        self._percent = 0.0
+        self._told: tuple[object, ...] = ()
+
+    def run(self) -> None:
+        self._tap.start()
+        self._writer.start()
+        gc.collect()
+        gc.freeze()
+        try:
+            self._loop.run()
+        finally:
+            self._writer.stop()
+            self._tap.stop()
+            self._reader.shutdown(wait=False, cancel_futures=True)
+
+    # -- the beginning ------------------------------------------------------------------------------------------------
+
+    def _first(self, wanted: Wanted) -> LoadedLoop:
+        """What sounds first: the first loop of the queue that can be read, else one of the shipped ones."""
+        for loop in wanted.queue:
+            try:
+                return load_loop(loop, self._folders)
+            except AudioFileError as error:
+                log.info("%s", error)
+        return any_startup_loop(random.Random())
+
+    def _engine(self, first: LoadedLoop, wanted: Wanted) -> Engine:
+        return Engine(first, wanted, self._moves.ask, loudness=self._settings.analyzer.loudness)
+
+    def _rescue(self) -> Engine:
+        """A new programme after a fault: the wanted state without the loops that may be at fault."""
+        wanted = self._writer.report.wanted
+        self._loop.call_soon(self._look)
+        return self._engine(any_startup_loop(random.Random()), wanted)
+
+    def _sinks(self) -> list[Output]:
+        path = self._settings.player.snapcast
+        if not path:
+            return []
+        try:
+            return [SnapcastOutput(Path(path).expanduser())]
+        except OutputError as error:
+            log.warning("%s", error)
+            return []
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def _hear(self, received: Received) -> None:
+        match received.message:
+            case LoopReady(loop=loop):
+                self._receive(loop)
+            case TransitionReady(transition=transition):
+                self._read(partial(load_transition, transition, self._folders), Engine.add_transition)
+            case Wanted() as wanted:
+                self._want(wanted)
+            case other:
+                log.warning("A %s is no message for the player.", type(other).__name__)
+
+    def _want(self, wanted: Wanted) -> None:
+        self._librarian.want(wanted)
+        self._writer.call(lambda engine: engine.want(wanted))
+        self._writer.select(wanted.driver, wanted.output_device)
+        self._look()
+
+    def _receive(self, loop: Loop) -> None:
+        if loop.loop_id in self._writer.report.held:
+            self._receipts.send(LoopLoaded(loop_id=loop.loop_id))
+        elif not self._librarian.receive(loop):
+            self._receipts.send(LoopRefused(loop_id=loop.loop_id, reason="It was made for an earlier prompt."))
+        else:
+            self._load(loop)
+
+    def _hear_controller(self, received: Received) -> None:
+        if isinstance(received.message, Status) and received.message.pid != self._controller:
+            self._controller = received.message.pid
+            self._greeted = False
+            self._greet()
+
+    def _greet(self) -> None:
+        """Say what sounds and what is held: to a controller that has begun, and until one takes it."""
+        if self._greeted:
+            return
+        report = self._writer.report
+        self._greeted = self._receipts.send(
+            PlayerHello(
+                wanted_number=report.wanted.number,
+                loop_id=report.loop.loop_id,
+                frame=report.frame,
+                held=report.held,
+                skips_done=report.skips_done,
+                backs_done=report.backs_done,
+                pid=os.getpid(),
+            )
+        )
+
+    # -- loops ---------------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Read what should be at hand and is not; let go of what need not be."""
+        report = self._writer.report
+        sounding = [report.loop] if report.next_loop is None else [report.loop, report.next_loop]
+        plan = self._librarian.plan(sounding, report.ahead, report.previous, report.held)
+        for loop in plan.load:
+            self._load(loop)
+        if not plan.keep.issuperset(report.held):
+            self._writer.call(lambda engine: engine.keep(set(plan.keep)))
+        if not self._writer.alive:
+            log.error("The writer's thread has ended; the player begins again.")
+            os._exit(1)
+
+    def _load(self, loop: Loop) -> None:
+        if loop.loop_id in self._reading:
+            return
+        self._reading.add(loop.loop_id)
+
+        def done(trouble: str) -> None:
+            self._reading.discard(loop.loop_id)
+            if trouble:
+                self._librarian.refuse(loop)
+                self._receipts.send(LoopRefused(loop_id=loop.loop_id, reason=trouble))
+            else:
+                self._receipts.send(LoopLoaded(loop_id=loop.loop_id))
+
+        self._read(partial(load_loop, loop, self._folders), Engine.add, done)
+
+    def _read(
+        self, load: Callable[[], T], give: Callable[[Engine, T], None], done: Callable[[str], None] | None = None
+    ) -> None:
+        """Have the reader load something and give it to the engine; ``done`` hears in the main thread how it went."""
+
+        def ended(future: Future[T]) -> None:
+            error = future.exception()
+            trouble = str(error) if error is not None else ""
+            if error is None:
+                loaded = future.result()
+                self._writer.call(lambda engine: give(engine, loaded))
+            elif not isinstance(error, AudioFileError):
+                log.error("A file could not be read.", exc_info=error)
+            if done is not None:
+                self._loop.call_soon(lambda: done(trouble))
+
+        self._reader.submit(load).add_done_callback(ended)
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    def _state(self) -> PlayerStatus:
+        """The state for the status: new at every change and once a second, not for each step of the position."""
+        now = time.monotonic()
+        report, health, last = self._writer.report, self._writer.health, self._status
+        told = (
+            report.loop.loop_id,
+            report.note,
+            report.pass_number,
+            report.wanted.number,
+            report.held,
+            report.sounding,
+        )
+        if now - self._status_at < _REPORT_S and told == self._told and health.output == last.output:
+            return last
+        self._told, self._status_at = told, now
+        self._status = PlayerStatus(
+            playing=report.sounding,
+            volume=report.wanted.volume,
+            loop_id=report.loop.loop_id,
+            loop=report.loop,
+            next_loop_id=report.next_loop.loop_id if report.next_loop is not None else None,
+            frame=report.frame,
+            section=report.section,
+            pass_number=report.pass_number,
+            song_frames=report.song_frames,
+            song_length_frames=report.song_length,
+            blocks=self._writer.blocks,
+            driver=health.driver,
+            output=health.output,
+            output_ok=health.output_ok,
+            latency_s=health.latency_s,
+            underruns=health.underruns,
+            worst_lateness_s=round(health.worst_lateness_s, 4),
+            cpu_percent=self._cpu(now),
+            held=report.held,
+            skips_done=report.skips_done,
+            backs_done=report.backs_done,
+            wanted_number=report.wanted.number,
+            loops_played=report.songs,
+            transition=report.note,
+        )
+        return self._status
+
+    def _cpu(self, now: float) -> float:
+        """Processor time of this process as a share of the last second or more, in percent of one core."""
+        then, used_then = self._processor
+        used = time.process_time()
+        if now - then >= _REPORT_S:
+            self._percent = round(100.0 * (used - used_then) / (now - then), 1) if then else 0.0
+            self._processor = (now, used)
+        return self._percent
