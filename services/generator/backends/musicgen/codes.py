@@ -110,7 +110,7 @@ class KeptCodes:
 def _read(path: Path) -> tuple[NDArray[np.int64], str, tuple[int, ...]]:
     if path.stat().st_size > _LIMIT:
         raise ValueError(path)
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         return file["codes"].astype(np.int64), str(file["model"]), tuple(int(value) for value in file["map"])
 
 
