@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,12 +132,15 @@ class Link:
 class StatusRelay:
     """Gathers every service's status and passes it on; a new subscriber gets the last values at once."""
 
-    def __init__(self, inward: zmq.Socket[bytes], outward: zmq.Socket[bytes]) -> None:
+    def __init__(
+        self, inward: zmq.Socket[bytes], outward: zmq.Socket[bytes], heard: Callable[[Status], None] | None = None
+    ) -> None:
         self._inward, self._outward = inward, outward
+        self._heard = heard
         self._last: dict[bytes, list[bytes]] = {}
 
     def forward(self) -> list[Status]:
-        """Pass on what has come; returns it decoded for the controller's own use."""
+        """Pass on what has come; returns it decoded, and shows it to whoever asked to hear."""
         passed: list[Status] = []
         while (frames := _receive(self._inward)) is not None:
             if len(frames) != 2:
@@ -150,6 +153,8 @@ class StatusRelay:
                 self._last[frames[0]] = frames
                 self._publish(frames)
                 passed.append(message)
+                if self._heard is not None:
+                    self._heard(message)
         return passed
 
     def publish(self, status: Status) -> None:
@@ -230,14 +235,14 @@ class Bus:
         if self._authenticator is not None:
             self._authenticator.configure_curve(domain="*", location=str(folder))
 
-    def status_relay(self) -> StatusRelay:
-        """Bind both sides of the status exchange; the controller's part."""
+    def status_relay(self, heard: Callable[[Status], None] | None = None) -> StatusRelay:
+        """Bind both sides of the status exchange; the controller's part. ``heard`` is called with each status."""
         inward, outward = self._socket(STATUS_IN, Role.XSUB), self._socket(STATUS, Role.XPUB)
         outward.setsockopt(zmq.XPUB_VERBOSE, 1)
         inward.bind(STATUS_IN.ipc_endpoint(self._paths))
         outward.bind(STATUS.ipc_endpoint(self._paths))
         inward.send(_SUBSCRIBED)  # everything
-        relay = StatusRelay(inward, outward)
+        relay = StatusRelay(inward, outward, heard)
         self._links.append(relay)
         self.watch(inward, relay.forward)
         self.watch(outward, relay.answer_subscriptions)

@@ -341,13 +341,20 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     jobs_sent: int = 0
     accepted: int = 0
     rejected: int = 0
+    cancelled: int = 0
+    failed: int = 0
+    """Given up after the backend had failed at it several times."""
     lost: int = 0
+    """No receipt after several deliveries. ``jobs_sent`` is the sum of these five and ``leases``."""
+    redelivered: int = 0
     library_loops: int = 0
     library_bytes: int = 0
     cache_bytes: int = 0
     disk_free_bytes: int = 0
     machine_load: float = 0.0
     restarts: dict[str, int] = {}
+    note: Text = ""
+    """What the listener should know and the station cannot mend, such as a settings file that was set aside."""
 
 
 class DashboardStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):

@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from shared.runtime import lifeline
+
 STOP_WITHIN_S = 4.0
 """A service has this long for its orderly end, then it is killed."""
 STABLE_AFTER_S = 10.0
@@ -25,8 +27,14 @@ LONGEST_DELAY_S = 5.0
 LOCKED_CODE = 75
 """A service ends with this where another station holds its lock; beginning again would not help."""
 USAGE_CODE = 2
+SHUTDOWN_CODE = 76
+"""A service ends with this when the listener ended the station: its parent ends too, and so all that is beside it."""
+_LAST_WORDS = {USAGE_CODE: USAGE_CODE, LOCKED_CODE: 1, SHUTDOWN_CODE: 0}
+"""Ends of a service after which it is not begun again, and what its parent then ends with."""
 PARENT_VARIABLE = "INFINILOOP_PARENT"
 """Tells the service which process it ends with."""
+LAUNCHER_VARIABLE = "INFINILOOP_LAUNCHER"
+"""Tells a supervisor which process it ends with, where it was begun by one that says so."""
 
 
 def supervise(command: Sequence[str], name: str, *, stop_within_s: float = STOP_WITHIN_S) -> int:
@@ -35,7 +43,10 @@ def supervise(command: Sequence[str], name: str, *, stop_within_s: float = STOP_
     The command is begun again whenever it ends by itself, after 0.1 s, doubling up to 5 s while it keeps dying. Asked
     to stop, it has ``stop_within_s`` for its orderly end.
     """
-    return _Supervisor(command, name, stop_within_s).run()
+    supervisor = _Supervisor(command, name, stop_within_s)
+    if launcher := os.environ.pop(LAUNCHER_VARIABLE, ""):
+        lifeline.end_with_parent(int(launcher))
+    return supervisor.run()
 
 
 class _Supervisor:
@@ -60,8 +71,8 @@ class _Supervisor:
                 self._command, stdin=subprocess.DEVNULL, env={**os.environ, PARENT_VARIABLE: str(os.getpid())}
             )
             code = self._attend(child)
-            if code in (USAGE_CODE, LOCKED_CODE):
-                return USAGE_CODE if code == USAGE_CODE else 1
+            if code in _LAST_WORDS:
+                return _LAST_WORDS[code]
             if self._stopping():
                 break
             if time.monotonic() - began >= STABLE_AFTER_S:

@@ -12,13 +12,28 @@ from types import MappingProxyType
 import click
 
 from shared import __version__
-from shared.errors import InfiniLoopError
+from shared.errors import InfiniLoopError, UsageError
 
 COMMANDS = MappingProxyType(
     {
+        "back": "services.controller.cli.steering:back",
+        "hold": "services.controller.cli.steering:hold",
+        "pause": "services.controller.cli.steering:pause",
+        "precheck": "services.controller.cli.launching:precheck",
         "presets": "services.controller.cli.presets:presets",
-        "stats": "services.controller.cli.stats:stats",
+        "resume": "services.controller.cli.steering:resume",
+        "save": "services.controller.cli.saving:save",
         "service": "services.controller.cli.service:service",
+        "set": "services.controller.cli.tuning:set_",
+        "settings": "services.controller.cli.tuning:settings",
+        "shutdown": "services.controller.cli.launching:shutdown",
+        "skip": "services.controller.cli.steering:skip",
+        "start": "services.controller.cli.launching:start",
+        "station": "services.controller.cli.launching:station",
+        "stats": "services.controller.cli.stats:stats",
+        "status": "services.controller.cli.status:status",
+        "stop": "services.controller.cli.steering:stop",
+        "volume": "services.controller.cli.tuning:volume",
     }
 )
 """Where each command lives, ``module:attribute``."""
@@ -36,6 +51,17 @@ class LazyGroup(click.Group):
         module, attribute = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else "`infiniloop --help` lists them."
+            raise UsageError(f"There is no command {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(

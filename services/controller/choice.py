@@ -1,0 +1,132 @@
+"""What goes well with what: which loop comes next, and what the next job asks for. Pure.
+
+Two tempos go together within 6 % after halving or doubling one; two keys when they are neighbours on the circle of
+fifths, or relative to one another, as on a DJ's wheel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from random import Random
+
+from shared.music import Loop
+
+QUEUE = 5
+"""Loops that are named to the player: what sounds, and what comes next."""
+TEMPO_TOLERANCE = 0.06
+_PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+_KEY = re.compile(r"^([A-Ga-g])([#♯b♭]?)\s*(m|min|minor|maj|major|M)?$")
+_NAMED_TEMPO = re.compile(r"\b\d{2,3}\s*(?:bpm|beats per minute)\b", re.IGNORECASE)
+_NAMED_KEY = re.compile(r"\b[A-G][#♯b♭]?\s*(?:m\b|min\b|minor\b|maj\b|major\b)", re.IGNORECASE)
+
+
+def tempo_distance(first: float, second: float) -> float:
+    """How far two tempos are apart as a fraction, after the best of halving, doubling and leaving."""
+    return min(abs(second * factor / first - 1.0) for factor in (0.5, 1.0, 2.0))
+
+
+def wheel_place(key: str) -> tuple[int, bool] | None:
+    """A key's hour on the circle of fifths (0–11) and whether it is minor; relative keys share an hour."""
+    found = _KEY.match(key.strip())
+    if found is None:
+        return None
+    pitch = _PITCHES[found[1].upper()] + {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(found[2], 0)
+    minor = (found[3] or "") in ("m", "min", "minor")
+    return (7 * (pitch + (3 if minor else 0))) % 12, minor
+
+
+def key_distance(first: str, second: str) -> float:
+    """0 for the same key, 0.5 for its relative, then steps on the wheel."""
+    one, other = wheel_place(first), wheel_place(second)
+    if one is None or other is None:
+        return 2.0
+    steps = abs(one[0] - other[0])
+    return min(steps, 12 - steps) + (0.5 if one[1] != other[1] else 0.0)
+
+
+def misfit(first: Loop | None, second: Loop) -> float:
+    """How badly ``second`` follows ``first``: 0 is perfect, below 1 it blends, above 2 it jars."""
+    if first is None:
+        return 0.0
+    cost = 0.5
+    if first.bpm and second.bpm:
+        apart = tempo_distance(first.bpm, second.bpm)
+        cost = apart / TEMPO_TOLERANCE * 0.5 if apart <= TEMPO_TOLERANCE else 1.0 + min(1.0, 4 * apart)
+    if first.key and second.key:
+        cost += 0.25 * min(4.0, key_distance(first.key, second.key))
+    else:
+        cost += 0.25
+    return cost
+
+
+def order(first: Loop | None, candidates: Iterable[Loop], most: int) -> list[Loop]:
+    """At most ``most`` candidates, each the one that follows the last best; of equals the earlier one."""
+    left = list(candidates)
+    chosen: list[Loop] = []
+    while left and len(chosen) < most:
+        best = min(left, key=lambda loop: misfit(first, loop))
+        left.remove(best)
+        chosen.append(best)
+        first = best
+    return chosen
+
+
+def replays(sounding: Loop | None, shelf: Iterable[Loop], epoch: int, history: Sequence[str], most: int) -> list[Loop]:
+    """Loops to play again: of this prompt before others, what was heard longest ago before what was heard just now."""
+    heard = {loop_id: place for place, loop_id in enumerate(history)}
+    return sorted(
+        (loop for loop in shelf if sounding is None or loop.loop_id != sounding.loop_id),
+        key=lambda loop: (loop.epoch != epoch, loop.bridge, heard.get(loop.loop_id, -1), misfit(sounding, loop)),
+    )[:most]
+
+
+def line_up(
+    sounding_id: str, fresh: Iterable[Loop], shelf: Iterable[Loop], epoch: int, history: Sequence[str]
+) -> tuple[Loop, ...]:
+    """The queue: what sounds, then what nobody has heard yet by how well it follows, then what may be heard again.
+
+    Parameters
+    ----------
+    fresh : loops of this prompt that have not sounded yet.
+    shelf : every loop that can be played, those of ``fresh`` and the one that sounds among them.
+    history : names of what sounded, oldest first.
+    """
+    at_hand = {loop.loop_id: loop for loop in shelf}
+    sounding = at_hand.pop(sounding_id, None)
+    unheard = [loop for loop in fresh if loop.loop_id != sounding_id]
+    for loop in unheard:
+        at_hand.pop(loop.loop_id, None)
+    followed = sounding if sounding is not None and sounding.epoch == epoch else None
+    # A bridge is there for the wait: where that is over, it is not wanted any more.
+    songs = order(followed, (loop for loop in unheard if not loop.bridge), QUEUE - 1) or unheard[:1]
+    again = replays(sounding, at_hand.values(), epoch, history, QUEUE - 1 - len(songs))
+    # What was made for an earlier prompt is not named any more once this one can be heard: the player leaves it then.
+    stays = sounding is not None and (sounding.epoch == epoch or not songs)
+    return (*([sounding] if sounding is not None and stays else []), *songs, *again)
+
+
+def ask_for(anchor: Loop | None, prompt: str, dice: Random) -> tuple[float | None, str | None]:
+    """Tempo and key for the next job, such that it fits what this prompt has brought so far.
+
+    Where the prompt names a tempo or key itself, that is left to it. The anchor is the prompt's first loop, so that the
+    station does not drift away from it song by song.
+    """
+    if anchor is None:
+        return None, None
+    bpm = None if anchor.bpm is None or _NAMED_TEMPO.search(prompt) else round(anchor.bpm * dice.uniform(0.97, 1.03), 1)
+    key = None if anchor.key is None or _NAMED_KEY.search(prompt) else neighbour(anchor.key, dice)
+    return bpm, key
+
+
+def neighbour(key: str, dice: Random) -> str | None:
+    """This key, its relative, or the next one up or down the wheel, in the same words: ``Am``, ``F``."""
+    place = wheel_place(key)
+    if place is None:
+        return None
+    hour, minor = place
+    step, turned = dice.choice(((0, False), (0, True), (1, False), (-1, False)))
+    minor ^= turned
+    major_pitch = ((hour + step) * 7) % 12
+    return f"{_NAMES[(major_pitch - 3) % 12]}m" if minor else _NAMES[major_pitch]

@@ -1,0 +1,72 @@
+"""How every command speaks with the running station, and how it speaks to the listener."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from typing import Any
+
+import click
+
+from shared.errors import InfiniLoopError, NotRunningError
+from shared.messages import Answer, Command
+from shared.paths import Paths
+from shared.runtime.locks import is_locked
+
+ANSWER_WITHIN_S = 5.0
+NOT_RUNNING = "No station runs in this home: begin one with `infiniloop start`."
+
+
+def is_running(paths: Paths) -> bool:
+    """Whether a controller, or the parent that is about to begin it again, holds this home."""
+    return is_locked(paths.runtime, "controller") or is_locked(paths.runtime, "station")
+
+
+def ask_station(
+    name: str, *, timeout_s: float = ANSWER_WITHIN_S, paths: Paths | None = None, **arguments: Any
+) -> Answer:
+    """Ask the running station; returns its answer.
+
+    Raises
+    ------
+    NotRunningError
+        No station runs in this home.
+    InfiniLoopError
+        It refused, in its own words and with its own exit code; or it did not answer.
+    """
+    from shared.bus import ask
+
+    paths = paths or Paths.from_environment()
+    if not is_running(paths):
+        raise NotRunningError(NOT_RUNNING)
+    command = Command(command_id=f"cli-{os.getpid()}-{secrets.token_hex(4)}", name=name, arguments=arguments)
+    answer = ask(paths, command, timeout_s=timeout_s)
+    if answer is None:
+        if not is_running(paths):
+            raise NotRunningError(NOT_RUNNING)
+        raise InfiniLoopError(
+            f"The station did not answer within {timeout_s:g} s: try again, or end it with `infiniloop shutdown`."
+        )
+    if not answer.ok:
+        raise Refused(answer)
+    return answer
+
+
+class Refused(InfiniLoopError):
+    """The station said no; its exit code is the command's."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.text)
+        self.exit_code = answer.exit_code or 1  # type: ignore[misc]
+
+
+def say(text: str, *, as_json: bool, **data: Any) -> None:
+    """The answer on standard output: one object on the last line, or a sentence."""
+    if as_json:
+        click.echo(json.dumps({"ok": True, "text": text, **data}, ensure_ascii=False))
+    else:
+        click.echo(text)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")

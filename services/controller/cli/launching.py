@@ -1,0 +1,153 @@
+"""Beginning and ending a station: start, shutdown, and the launcher of a station in the background."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from services.controller.cli.asking import ask_station, is_running, json_option, say
+from shared.errors import InfiniLoopError, UsageError
+from shared.paths import Paths
+from shared.runtime.locks import FileLock, is_locked
+from shared.topology import SERVICES
+
+UP_WITHIN_S = 15.0
+DOWN_WITHIN_S = 8.0
+LOOK_S = 0.05
+LOG_BYTES = 5_000_000
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[PROMPT]")
+@click.option("-p", "--prompt", help="The same as PROMPT.")
+@click.option("--preset", help="A named prompt; `infiniloop presets` lists them.")
+@click.option("--backend", help="What makes the music: auto, musicgen, musicgpt or composer.")
+@click.option("-m", "--model", help="The model's size.")
+@json_option
+def start(words: tuple[str, ...], as_json: bool, **given: str | None) -> None:
+    """Play; with PROMPT, play that. Begins a station in the background if none runs.
+
+    A prompt that begins with - comes after --: infiniloop start -- "-weird- music".
+    """
+    paths = Paths.from_environment()
+    asked = _checked(words, given, paths)
+    begun = not is_running(paths)
+    if begun:
+        begin_in_background(paths)
+    answer = ask_station("start", timeout_s=UP_WITHIN_S, paths=paths, **asked)
+    say(answer.text, as_json=as_json, started=begun)
+
+
+def _checked(words: tuple[str, ...], given: dict[str, str | None], paths: Paths) -> dict[str, str]:
+    """What was asked for, refused here already where it is wrong: no station is begun for a mistake."""
+    from services.controller.commands import check_prompt
+    from shared.settings import find_field
+
+    asked = {name: value for name, value in given.items() if value is not None}
+    if words:
+        if "prompt" in asked:
+            raise UsageError("Give the prompt once: as PROMPT or with --prompt.")
+        asked["prompt"] = " ".join(words)
+    if "prompt" in asked:
+        if "preset" in asked:
+            raise UsageError("Give either a prompt or a preset, not both.")
+        asked["prompt"] = check_prompt(asked["prompt"])
+    if "preset" in asked:
+        from services.controller.presets import open_book
+
+        open_book(paths)[0].find(asked["preset"])
+    for name in ("backend", "model"):
+        if name in asked:
+            asked[name] = str(find_field(name).check(asked[name]))
+    return asked
+
+
+@click.command()
+@json_option
+def shutdown(as_json: bool) -> None:
+    """End the station and all its processes."""
+    paths = Paths.from_environment()
+    answer = ask_station("shutdown", paths=paths)
+    if not _wait(lambda: not any(is_locked(paths.runtime, name) for name in ("station", *SERVICES)), DOWN_WITHIN_S):
+        left = [name for name in SERVICES if is_locked(paths.runtime, name)]
+        raise InfiniLoopError(
+            f"Still there after {DOWN_WITHIN_S:.0f} s: {', '.join(left) or 'the launcher'}. "
+            "What was begun apart from the station is ended where it was begun."
+        )
+    say(answer.text if as_json else "The station has ended.", as_json=as_json)
+
+
+@click.command(hidden=True)
+def precheck() -> None:
+    """Say in one sentence why a station cannot begin here; nothing if it can."""
+    paths = Paths.from_environment()
+    paths.create()
+    for name in ("station", *SERVICES):
+        FileLock(paths.runtime, name).acquire().release()
+
+
+@click.command(hidden=True)
+def station() -> None:
+    """Run the whole station in this process's children until it is ended."""
+    from shared.runtime.launcher import launch
+
+    paths = Paths.from_environment()
+    paths.create()
+    with FileLock(paths.runtime, "station").acquire():
+        commands = {name: (sys.executable, "-m", "services", "service", name) for name in SERVICES}
+        sys.exit(launch(commands))
+
+
+def begin_in_background(paths: Paths) -> None:
+    """Begin a station in a session of its own, its log under ``paths.logs``; returns when it answers.
+
+    Raises
+    ------
+    InfiniLoopError
+        It ended at once; the sentence gives its last words and names the log.
+    """
+    paths.create()
+    log = paths.logs / "station.log"
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_name("station.log.1"))
+    with log.open("ab") as file:
+        began_at = file.tell()
+        launcher = subprocess.Popen(
+            (sys.executable, "-m", "services", "station"),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _source())))},
+        )
+    if _wait(lambda: launcher.poll() is not None or is_locked(paths.runtime, "controller"), UP_WITHIN_S):
+        if launcher.poll() is None:
+            return
+    else:
+        launcher.terminate()
+    with log.open("rb") as file:
+        file.seek(began_at)
+        words = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    last = words[-1] if words else "it said nothing"
+    raise InfiniLoopError(f"The station did not come up: {last} (the log is {log}).")
+
+
+def _source() -> str:
+    """The folder of this very code, so that the station in the background is of the same version."""
+    return str(Path(__file__).resolve().parents[3])
+
+
+def _wait(condition: Callable[[], bool], timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_S)
+    return True

@@ -1,0 +1,118 @@
+"""``infiniloop status``: what plays, what is being made, what waits and why."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from services.controller.cli.asking import ask_station, json_option
+
+WATCH_S = 1.0
+
+
+@click.command()
+@json_option
+@click.option("--watch", is_flag=True, help="Again every second, until Ctrl-C.")
+def status(as_json: bool, watch: bool) -> None:
+    """What plays, what is being made, what waits and why; library and disk."""
+    while True:
+        data = ask_station("status").data
+        if as_json:
+            click.echo(json.dumps(data, ensure_ascii=False))
+        else:
+            if watch:
+                click.clear()
+            click.echo(told(data))
+        if not watch:
+            return
+        time.sleep(WATCH_S)
+
+
+def told(data: dict[str, Any]) -> str:
+    """The station's report in words, one thing a line."""
+    above = [_state(data), *_now(data), *_next(data), f"  {data['waiting']}"]
+    below = [_output(data), _stream(data), _numbers(data), _silent(data), data["note"]]
+    return "\n\n".join("\n".join(line for line in block if line.strip()) for block in (above, below))
+
+
+def _state(data: dict[str, Any]) -> str:
+    word = "Stopped" if data["stopped"] else "Paused" if data["paused"] else "Playing"
+    hold = ", held on this loop" if data["hold"] else ""
+    return click.style(f"{word}{hold}", bold=True) + f": “{data['prompt']}”"
+
+
+def _now(data: dict[str, Any]) -> list[str]:
+    now = data["now"]
+    if now is None:
+        return []
+    facts = [_music(now), _maker(now)]
+    position = ""
+    if now.get("song_length_s"):
+        section = f"section {now['section']}, " if now.get("section") else ""
+        position = f"    {section}{_clock(now['song_s'])} of {_clock(now['song_length_s'])}"
+    return [f"♪ {_name(now)}", "    " + " · ".join(fact for fact in facts if fact), position]
+
+
+def _next(data: dict[str, Any]) -> list[str]:
+    return [f"  next  {_name(loop)}  {_music(loop)}" for loop in data["next"][:2]]
+
+
+def _name(loop: dict[str, Any]) -> str:
+    if loop["title"]:
+        mark = " (a bridge)" if loop["bridge"] else ""
+        return f"{loop['title']} – {loop['artist']}{mark}"
+    return "A loop that ships with the station" if loop["startup"] else loop["loop_id"]
+
+
+def _music(loop: dict[str, Any]) -> str:
+    parts = [
+        loop["genre"],
+        f"{loop['bpm']:g} bpm" if loop["bpm"] else "",
+        loop["key"] or "",
+        f"{loop['bars']} bars" if loop["bars"] else "",
+        f"{loop['seconds']:.1f} s",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _maker(loop: dict[str, Any]) -> str:
+    made = " ".join(part for part in (loop["backend"], loop["model"]) if part)
+    return loop["disclosure"] or made
+
+
+def _output(data: dict[str, Any]) -> str:
+    output = data["output"]
+    if output is None:
+        return "  The player has not reported yet."
+    underruns = f", {output['underruns']} underruns" if output["underruns"] else ""
+    return f"  sound    {output['text'] or output['driver']}, volume {data['volume']}{underruns}"
+
+
+def _stream(data: dict[str, Any]) -> str:
+    stream = data["stream"]
+    if stream is None or not stream["url"]:
+        return ""
+    listeners = f" ({stream['listeners']} listening)" if stream["listeners"] else ""
+    return f"  page     {stream['url']}{listeners} {stream['note']}".rstrip()
+
+
+def _numbers(data: dict[str, Any]) -> str:
+    jobs, library, disk = data["jobs"], data["library"], data["disk"]
+    refused = f", {jobs['rejected']} rejected" if jobs["rejected"] else ""
+    trouble = f", {jobs['failed'] + jobs['lost']} failed" if jobs["failed"] + jobs["lost"] else ""
+    return (
+        f"  made     {jobs['accepted']} loops{refused}{trouble}; library {library['loops']} "
+        f"({library['stored']} at hand, {disk['cache_bytes'] / 1e6:.0f} MB; {disk['free_bytes'] / 1e9:.0f} GB free)"
+    )
+
+
+def _silent(data: dict[str, Any]) -> str:
+    away = [name for name, service in data["services"].items() if service["silent_s"] > 3]
+    return f"  away     {', '.join(away)}: begun again by its parent" if away else ""
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,50 @@
+"""The commands that steer what plays: stop, pause, resume, skip, back, hold."""
+
+from __future__ import annotations
+
+import click
+
+from services.controller.cli.asking import ask_station, json_option, say
+
+
+@click.command()
+@json_option
+def stop(as_json: bool) -> None:
+    """Fade to silence; the processes stay, and the choice survives restarts."""
+    say(ask_station("stop").text, as_json=as_json)
+
+
+@click.command()
+@json_option
+def pause(as_json: bool) -> None:
+    """Pause; stream and recordings are silent too."""
+    say(ask_station("pause").text, as_json=as_json)
+
+
+@click.command()
+@json_option
+def resume(as_json: bool) -> None:
+    """Play on."""
+    say(ask_station("resume").text, as_json=as_json)
+
+
+@click.command()
+@json_option
+def skip(as_json: bool) -> None:
+    """The next song, at the next bar."""
+    say(ask_station("skip").text, as_json=as_json)
+
+
+@click.command()
+@json_option
+def back(as_json: bool) -> None:
+    """The song before this one, at the next bar."""
+    say(ask_station("back").text, as_json=as_json)
+
+
+@click.command()
+@click.argument("switch", type=click.Choice(("on", "off")))
+@json_option
+def hold(switch: str, as_json: bool) -> None:
+    """Stay on this loop, or let songs change again."""
+    say(ask_station("hold", on=switch == "on").text, as_json=as_json)

@@ -1,0 +1,219 @@
+"""What listeners may ask of a running station, by name. Each command checks its arguments and answers in one sentence.
+
+Commands change the station's core; what touches files is handed to the disk thread by the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from services.controller.core import Station
+from services.controller.effects import Effect
+from services.controller.presets import Preset
+from services.controller.saving import SaveOrder, check_order
+from shared.errors import InfiniLoopError, UsageError
+from shared.messages import PROMPT_LIMIT
+from shared.music import Loop
+from shared.settings import find_field
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One command as it came in."""
+
+    arguments: Arguments
+    station: Station
+    now: float
+    find_preset: Callable[[str], Preset]
+
+    def text(self, name: str) -> str | None:
+        value = self.arguments.get(name)
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{name} must be text.")
+        return value
+
+
+@dataclass(frozen=True)
+class Done:
+    """The core has changed; these effects follow, and this is the answer."""
+
+    text: str
+    effects: list[Effect]
+
+
+@dataclass(frozen=True)
+class ChangeSettings:
+    """Write these settings to the file, put them in force, play ``prompt`` where there is one, then answer."""
+
+    changes: Mapping[str, Any]
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Save:
+    order: SaveOrder
+
+
+@dataclass(frozen=True)
+class Report:
+    """Answer with the whole state."""
+
+
+@dataclass(frozen=True)
+class ListSettings:
+    """Answer with every setting that is in force."""
+
+
+@dataclass(frozen=True)
+class ShutDown:
+    """Answer, then end the station."""
+
+
+Outcome = Done | ChangeSettings | Save | Report | ListSettings | ShutDown
+
+
+def carry_out(name: str, asked: Asked) -> Outcome:
+    """Do what the core can do at once; say what else is to be done.
+
+    Raises
+    ------
+    InfiniLoopError
+        No such command, an argument that it does not take, or nothing there to do it with.
+    """
+    try:
+        command = COMMANDS[name]
+    except KeyError:
+        raise UsageError(f"The station knows no command {name!r}: there are {', '.join(COMMANDS)}.") from None
+    return command(asked)
+
+
+def check_prompt(prompt: str) -> str:
+    """The prompt without blanks around it.
+
+    Raises
+    ------
+    UsageError
+        Empty, too long, or holding characters that cannot be shown.
+    """
+    words = " ".join(prompt.split())
+    if not words:
+        raise UsageError("The prompt is empty: say in a few words what you would like to hear.")
+    if len(words) > PROMPT_LIMIT:
+        raise UsageError(f"The prompt has {len(words)} characters; up to {PROMPT_LIMIT:,} are taken: say it shorter.")
+    if not words.isprintable():
+        raise UsageError("The prompt holds characters that cannot be shown: leave them out.")
+    return words
+
+
+def _start(asked: Asked) -> Outcome:
+    given, preset = asked.text("prompt"), asked.text("preset")
+    if given is not None and preset is not None:
+        raise UsageError("Give either a prompt or a preset, not both.")
+    prompt = "" if given is None else check_prompt(given)
+    if preset is not None:
+        found = asked.find_preset(preset)
+        if found.settings:
+            return ChangeSettings(found.settings, prompt=check_prompt(found.prompt))
+        prompt = check_prompt(found.prompt)
+    backend, model = asked.text("backend") or "", asked.text("model") or ""
+    backend = str(find_field("backend").check(backend)) if backend else ""
+    model = str(find_field("model").check(model)) if model else ""
+    effects = asked.station.start(prompt, backend, model, asked.now)
+    return Done(playing(asked.station, new=bool(prompt)), effects)
+
+
+def playing(station: Station, *, new: bool) -> str:
+    """What ``start`` answers."""
+    prompt = f"“{station.state.prompt}”"
+    return f"Now for {prompt}: heard as soon as its first loop is made." if new else f"Playing {prompt}."
+
+
+def _stop(asked: Asked) -> Outcome:
+    effects = asked.station.wish(asked.now, stopped=True)
+    return Done("Stopped: it fades to silence; `infiniloop start` plays on, `infiniloop shutdown` ends it.", effects)
+
+
+def _pause(asked: Asked) -> Outcome:
+    return Done("Paused; `infiniloop resume` plays on.", asked.station.wish(asked.now, paused=True))
+
+
+def _resume(asked: Asked) -> Outcome:
+    return Done("Playing.", asked.station.wish(asked.now, paused=False, stopped=False))
+
+
+def _skip(asked: Asked) -> Outcome:
+    sounding = asked.station.sounding
+    ahead = [loop for loop in asked.station.wanted.queue if sounding is None or loop.loop_id != sounding.loop_id]
+    effects = asked.station.wish(asked.now, skip=True)
+    if not ahead:
+        return Done("Nothing else is ready yet: the next loop plays as soon as it is.", effects)
+    return Done(f"On to {name_of(ahead[0])} at the next bar.", effects)
+
+
+def _back(asked: Asked) -> Outcome:
+    previous = asked.station.previous()
+    effects = asked.station.wish(asked.now, back=True)
+    if previous is None:
+        return Done("There is nothing to go back to yet.", effects)
+    return Done(f"Back to {name_of(previous)} at the next bar.", effects)
+
+
+def _hold(asked: Asked) -> Outcome:
+    hold = asked.arguments.get("on")
+    if not isinstance(hold, bool):
+        raise UsageError("hold takes on or off.")
+    text = "This loop stays until `infiniloop hold off`." if hold else "Songs change again."
+    return Done(text, asked.station.wish(asked.now, hold=hold))
+
+
+def _set(asked: Asked) -> Outcome:
+    key = asked.text("key")
+    if key is None or "value" not in asked.arguments:
+        raise UsageError("set takes a setting and a value; `infiniloop settings` lists them.")
+    chosen = find_field(key)
+    return ChangeSettings({chosen.key: chosen.check(asked.arguments["value"])})
+
+
+def _volume(asked: Asked) -> Outcome:
+    field = find_field("player.volume")
+    return ChangeSettings({field.key: field.check(asked.arguments.get("volume"))})
+
+
+def _save(asked: Asked) -> Outcome:
+    target, previous = asked.text("file"), bool(asked.arguments.get("previous"))
+    if target is None:
+        raise UsageError("save takes a file to write to.")
+    loop = asked.station.previous() if previous else asked.station.sounding
+    if loop is None:
+        raise InfiniLoopError("There is no earlier loop yet." if previous else "Nothing plays yet: try in a moment.")
+    order = SaveOrder(loop, Path(target), asked.text("format") or "", bool(asked.arguments.get("force")))
+    return Save(check_order(order))
+
+
+def name_of(loop: Loop) -> str:
+    return f"“{loop.title}”" if loop.title else "the start-up loop" if loop.startup else loop.loop_id
+
+
+COMMANDS: Mapping[str, Callable[[Asked], Outcome]] = MappingProxyType(
+    {
+        "start": _start,
+        "stop": _stop,
+        "pause": _pause,
+        "resume": _resume,
+        "skip": _skip,
+        "back": _back,
+        "hold": _hold,
+        "set": _set,
+        "settings": lambda _: ListSettings(),
+        "volume": _volume,
+        "save": _save,
+        "status": lambda _: Report(),
+        "shutdown": lambda _: ShutDown(),
+    }
+)

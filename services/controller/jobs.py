@@ -1,0 +1,33 @@
+"""How a job is put to a backend: each has its measure of length, and not every one takes a tempo or a key. Pure."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from shared.messages import Capabilities, Job
+from shared.settings import Settings
+
+COMPOSED_BARS = 8
+
+
+def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, model: str = "") -> Job:
+    """``job`` as the backend of this offer takes it, with the token of its ``delivery``.
+
+    A backend that writes its music down is asked for a song of related sections in bars; one that samples it for a clip
+    in seconds, within what it can.
+    """
+    composed = offer.exact_loops
+    seconds = min(max(settings.generator.duration, offer.min_seconds), offer.max_seconds)
+    return replace(
+        job,
+        token=f"{job.job_id}.{delivery}",
+        backend=offer.backend,
+        model=(model or settings.generator.model) if offer.models else None,
+        device=settings.generator.device,
+        bars=COMPOSED_BARS if composed else None,
+        seconds=None if composed else seconds,
+        piece=composed and not job.bridge,
+        bpm=job.bpm if offer.tempo_control else None,
+        key=job.key if offer.key_control else None,
+        min_loop=settings.analyzer.min_loop,
+    )

@@ -1,0 +1,382 @@
+"""The controller's process: carries messages to the core, and carries out what it wants.
+
+Threads: the main thread owns the core and all sockets. One disk thread does what may block: library, saves, settings,
+tidying. It never touches the core; what it has done comes back through ``call_soon``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.controller import commands, library, presets, report, saving, state, tidy
+from services.controller.core import Station
+from services.controller.effects import Effect, ForgetClip, Heard, Shelve, ToAnalyzer, ToPlayer, ToWorker, Unshelve
+from services.controller.library import Extent
+from services.controller.listing import listed
+from services.controller.presets import Preset
+from services.controller.tidy import Needs, Tidied
+from shared import settings as settings_store
+from shared.bus import Link, Received
+from shared.durable import replace_file
+from shared.errors import InfiniLoopError, StoreError
+from shared.messages import Answer, Command, ControllerStatus, Heartbeat, Status, encode
+from shared.paths import Paths
+from shared.runtime.service import ServiceLoop, StatusReporter
+from shared.runtime.supervisor import SHUTDOWN_CODE
+from shared.settings import Settings
+from shared.settings.store import set_aside_broken
+from shared.topology import CLIPS, COMMANDS, JOBS, LOOPS, RECEIPTS
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+HEARTBEAT_S = 1.0
+WANTED_AGAIN_S = 3.0
+TIDY_S = 15.0
+FIRST_TIDY_S = 0.5
+LOAD_S = 5.0
+PARTING_S = 0.2
+"""The answer to a shutdown has this long to leave."""
+_MEGA = 1_000_000
+T = TypeVar("T")
+
+
+class Controller:
+    """Joins the core to the sockets, the disk and the clock."""
+
+    def __init__(self, loop: ServiceLoop, paths: Paths, settings: Settings, notes: list[str]) -> None:
+        self._loop, self._paths = loop, paths
+        self._library, library_note = library.open_library(paths)
+        remembered, state_note = state.load(paths, epoch=self._library.last_epoch() + 1)
+        self.station = Station(remembered, settings, self._library.shelf(), time.monotonic())
+        self._notes = [note for note in (*notes, library_note, state_note) if note]
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._statuses: dict[str, tuple[Status, float]] = {}
+        self._extent = self._library.extent()
+        self._tidied: Tidied | None = None
+        self._load = 0.0
+        self._store_fault = ""
+        self.exit_code = 0
+        self._peers: dict[str, tuple[Link, bytes]] = {}
+        self._jobs = loop.on(loop.bus.bind(JOBS), self._hear_worker)
+        loop.on(loop.bus.bind(RECEIPTS), self._hear)
+        self._commands = loop.on(loop.bus.bind(COMMANDS), self._hear_command)
+        self._player = loop.bus.connect(LOOPS)
+        self._analyzer = loop.bus.connect(CLIPS)
+        relay = loop.bus.status_relay(self._hear_status)
+        StatusReporter(loop, "controller", relay.publish, self.status)
+        loop.every(TICK_S, self._tick)
+        loop.every(HEARTBEAT_S, self._heartbeat)
+        loop.every(WANTED_AGAIN_S, self._send_wanted)
+        loop.every(LOAD_S, self._measure_load)
+        loop.after(FIRST_TIDY_S, self._tidy)
+        loop.every(TIDY_S, self._tidy)
+        self._do([Shelve(loop) for loop in remembered.unshelved])
+        self._do(self.station.tick(time.monotonic()))
+
+    def close(self) -> None:
+        """Let the disk thread finish what it has begun, and keep the state."""
+        self._disk.shutdown(wait=True)
+        self._remember()
+        self._library.close()
+
+    def status(self) -> ControllerStatus:
+        station, counts = self.station, self.station.leases.counts
+        remembered = station.state
+        return ControllerStatus(
+            prompt=remembered.prompt,
+            epoch=remembered.epoch,
+            playing=station.wanted.playing,
+            stopped=remembered.stopped,
+            hold=remembered.hold,
+            volume=station.settings.player.volume,
+            queue=tuple(loop.loop_id for loop in station.wanted.queue),
+            titles={loop.loop_id: loop.title for loop in station.wanted.queue},
+            waiting=station.waiting,
+            leases=len(station.leases),
+            jobs_sent=counts.opened,
+            accepted=counts.accepted,
+            rejected=counts.rejected,
+            cancelled=counts.cancelled,
+            failed=counts.failed,
+            lost=counts.lost,
+            redelivered=counts.redelivered,
+            library_loops=self._extent.loops,
+            library_bytes=0,
+            cache_bytes=self._tidied.cache_bytes if self._tidied is not None else 0,
+            disk_free_bytes=self._tidied.disk_free if self._tidied is not None else 0,
+            machine_load=self._load,
+            restarts=dict(station.restarts),
+            note=" ".join((*self._notes, self._store_fault)).strip(),
+        )
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def _hear_worker(self, received: Received) -> None:
+        key = received.peer.hex()
+        self._peers[key] = (self._jobs, received.peer)
+        self._do(self.station.receive(received.message, time.monotonic(), key))
+
+    def _hear(self, received: Received) -> None:
+        self._do(self.station.receive(received.message, time.monotonic()))
+
+    def _hear_status(self, status: Status) -> None:
+        now = time.monotonic()
+        self._statuses[status.service] = (status, now)
+        self._do(self.station.observe(status, now))
+
+    def _tick(self) -> None:
+        self._do(self.station.tick(time.monotonic()))
+
+    def _heartbeat(self) -> None:
+        known = set(self.station.workers.keys())
+        self._peers = {key: peer for key, peer in self._peers.items() if key in known}
+        for link, peer in self._peers.values():
+            link.send(Heartbeat(), to=peer)
+
+    def _measure_load(self) -> None:
+        self._load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+
+    # -- what goes out ------------------------------------------------------------------------------------------------
+
+    def _do(self, effects: Iterable[Effect]) -> None:
+        """Make the state safe, then carry out what follows from it."""
+        effects = list(effects)
+        if self.station.dirty:
+            self._remember()
+        if any(isinstance(effect, ToPlayer) for effect in effects):
+            self._keep_wanted()
+        for effect in effects:
+            match effect:
+                case ToWorker():
+                    self._to_worker(effect)
+                case ToAnalyzer():
+                    self._analyzer.send(effect.message)
+                case ToPlayer():
+                    self._send_wanted()
+                case Shelve(loop):
+                    self._on_disk(partial(self._shelve, loop), self._shelved)
+                case Heard(loop_id):
+                    self._on_disk(partial(self._library.heard, loop_id, time.time()))
+                case Unshelve(loop_id):
+                    self._on_disk(partial(self._library.gone, [loop_id]))
+                case ForgetClip(job_id):
+                    self._on_disk(partial(tidy.forget_clip, self._paths, job_id, self._codes()))
+
+    def _to_worker(self, effect: ToWorker) -> None:
+        peer = self._peers.get(effect.worker)
+        if peer is None or not peer[0].send(effect.message, to=peer[1]):
+            now = time.monotonic()
+            self.station.unreachable(effect.worker, now)
+            self._loop.call_soon(lambda: self._do(self.station.tick(time.monotonic())))
+
+    def _send_wanted(self) -> None:
+        self._player.send(self.station.wanted)
+
+    def _remember(self) -> None:
+        try:
+            state.save(self._paths, self.station.remembered())
+        except StoreError as error:
+            self._fault(error)
+        else:
+            self.station.dirty = False
+            self._store_fault = ""
+
+    def _keep_wanted(self) -> None:
+        try:
+            replace_file(self._paths.wanted_file, encode(self.station.wanted))
+        except StoreError as error:
+            self._fault(error)
+
+    def _fault(self, error: StoreError) -> None:
+        if str(error) != self._store_fault:
+            log.error("%s", error)
+        self._store_fault = str(error)
+
+    # -- the disk thread ----------------------------------------------------------------------------------------------
+
+    def _on_disk(
+        self,
+        work: Callable[[], T],
+        then: Callable[[T], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Have the disk thread do this, and the main thread go on with what it returned."""
+
+        def ended(future: Future[T]) -> None:
+            error = future.exception()
+            if error is None:
+                if then is not None:
+                    self._loop.call_soon(lambda: then(future.result()))
+            elif failed is not None and isinstance(error, Exception):
+                self._loop.call_soon(lambda: failed(error))
+            else:
+                log.error("The disk thread failed: %s", error)
+
+        self._disk.submit(work).add_done_callback(ended)
+
+    def _shelve(self, loop: Any) -> tuple[str, Extent]:
+        self._library.add(loop, time.time())
+        return loop.loop_id, self._library.extent()
+
+    def _shelved(self, done: tuple[str, Extent]) -> None:
+        loop_id, self._extent = done
+        self.station.shelved(loop_id)
+        self._remember()
+
+    def _tidy(self) -> None:
+        station, controller = self.station, self.station.settings.controller
+        needed = station.needed_loops()
+        # The first to go are those heard longest ago; what was never heard and is not wanted comes before them.
+        heard = {loop_id: place for place, loop_id in enumerate(station.state.history)}
+        by_age = sorted(station.shelf.values(), key=lambda loop: heard.get(loop.loop_id, -1))
+        needs = Needs(
+            needed=frozenset(loop.path for loop in station.shelf.values() if loop.loop_id in needed),
+            kept=tuple(loop.path for loop in by_age),
+            codes=self._codes(),
+            jobs=frozenset(lease.job.job_id for lease in station.leases.open),
+        )
+        budget, free = controller.cache_mb * _MEGA, controller.free_disk_mb * _MEGA
+        self._on_disk(lambda: tidy.tidy(self._paths, needs, budget=budget, free_wanted=free), self._was_tidied)
+
+    def _was_tidied(self, done: Tidied) -> None:
+        self._tidied = done
+        self.station.disk_free = done.disk_free
+        if done.gone:
+            gone_paths = set(done.gone)
+            gone = [loop.loop_id for loop in self.station.shelf.values() if loop.path in gone_paths]
+            self.station.unshelve(gone)
+            self._on_disk(lambda: self._library.gone(gone))
+        self._tick()
+
+    def _codes(self) -> frozenset[str]:
+        return frozenset(loop.codes_path for loop in self.station.shelf.values() if loop.codes_path)
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def _hear_command(self, received: Received) -> None:
+        command = received.message
+        if not isinstance(command, Command):
+            return
+
+        def answer(ok: bool, text: str, exit_code: int = 0, data: dict[str, Any] | None = None) -> None:
+            self._commands.send(
+                Answer(command_id=command.command_id, ok=ok, text=text, exit_code=exit_code, data=data or {}),
+                to=received.peer,
+            )
+
+        def refuse(error: Exception) -> None:
+            if not isinstance(error, InfiniLoopError):
+                log.error("The command %s failed.", command.name, exc_info=error)
+                error = InfiniLoopError(f"The command failed ({type(error).__name__}): the station's log says more.")
+            answer(False, str(error), getattr(error, "exit_code", 1))
+
+        try:
+            asked = commands.Asked(command.arguments, self.station, time.monotonic(), self._find_preset)
+            outcome = commands.carry_out(command.name, asked)
+        except InfiniLoopError as error:
+            refuse(error)
+            return
+        match outcome:
+            case commands.Done(text, effects):
+                self._do(effects)
+                answer(True, text)
+            case commands.Report():
+                answer(True, self.station.waiting, data=self._report())
+            case commands.ListSettings():
+                answer(True, "", data={"settings": listed(self.station.settings)})
+            case commands.ChangeSettings(changes, prompt):
+                self._on_disk(
+                    lambda: self._change(changes),
+                    lambda changed: answer(True, self._changed(changes, changed, prompt)),
+                    failed=refuse,
+                )
+            case commands.Save(order):
+                self._on_disk(lambda: saving.save_loop(order), lambda done: answer(*_said(done, order)), failed=refuse)
+            case commands.ShutDown():
+                answer(True, "The station ends.")
+                self.exit_code = SHUTDOWN_CODE
+                self._loop.after(PARTING_S, self._loop.stop)
+
+    def _find_preset(self, name: str) -> Preset:
+        book, note = presets.open_book(self._paths)
+        if note:
+            self._notes.append(note)
+        return book.find(name)
+
+    def _report(self) -> dict[str, Any]:
+        found = report.report(self.station, self._statuses, time.monotonic())
+        status = self.status()
+        found["library"] = {"loops": self._extent.loops, "stored": self._extent.stored}
+        found["disk"] = {"cache_bytes": status.cache_bytes, "free_bytes": status.disk_free_bytes}
+        found["machine_load"] = self._load
+        found["note"] = status.note
+        return found
+
+    def _change(self, changes: Mapping[str, Any]) -> Settings:
+        if note := set_aside_broken(self._paths):
+            self._notes.append(note)
+        for key, value in changes.items():
+            settings_store.change(self._paths, key, value)
+        return settings_store.load(self._paths)[0]
+
+    def _changed(self, changes: Mapping[str, Any], settings: Settings, prompt: str) -> str:
+        now = time.monotonic()
+        self._do(self.station.configure(settings, now))
+        if prompt:
+            self._do(self.station.start(prompt, "", "", now))
+            return commands.playing(self.station, new=True)
+        return " ".join(_told(key, value, settings) for key, value in changes.items())
+
+
+_LATER = {
+    "generator": " It holds from the next clip on.",
+    "analyzer": " It holds from the next clip on.",
+    "dashboard": " It holds from the station's next start on.",
+}
+
+
+def _told(key: str, value: Any, settings: Settings) -> str:
+    field = settings_store.find_field(key)
+    in_force = settings_store.read_value(settings, field)
+    words = {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+    if in_force != value:
+        return f"{field.name} is {words} in the file, but the environment says {in_force!r}, which goes before it."
+    return f"{field.name} is {words}.{_LATER.get(field.section, '')}"
+
+
+def _said(done: saving.Saved, order: saving.SaveOrder) -> tuple[bool, str, int, dict[str, Any]]:
+    seconds = done.frames / done.sample_rate
+    text = f"Saved “{order.loop.title or order.loop.loop_id}” to {done.path}: one loop of {seconds:.2f} s."
+    data = {
+        "path": str(done.path),
+        "frames": done.frames,
+        "sample_rate": done.sample_rate,
+        "loop_id": order.loop.loop_id,
+        "title": order.loop.title,
+        "warning": done.warning,
+    }
+    return True, f"{text} {done.warning}".strip(), 0, msgspec.to_builtins(data)
+
+
+def run(paths: Paths, settings: Settings) -> None:
+    """Run the controller until it is told to stop."""
+    notes = [note for note in (set_aside_broken(paths),) if note]
+    for note in notes:
+        log.warning("%s", note)
+    loop = ServiceLoop(paths)
+    controller = Controller(loop, paths, settings, notes)
+    try:
+        loop.run()
+    finally:
+        controller.close()
+    if controller.exit_code:
+        raise SystemExit(controller.exit_code)

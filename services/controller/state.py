@@ -1,0 +1,94 @@
+"""What the station remembers over restarts: one small file, replaced whole with every change that matters."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from services.controller.leases import Counts, Lease
+from shared.durable import replace_file
+from shared.errors import StoreError
+from shared.music import Loop
+from shared.paths import Paths
+
+log = logging.getLogger(__name__)
+
+HISTORY = 100
+DEFAULT_PROMPT = "calm lo-fi, warm electric piano, soft drums, 76 bpm"
+"""What a new station plays; it blends with the start-up loops."""
+
+
+class StationState(msgspec.Struct, kw_only=True):
+    """The truth about prompt, wishes and jobs. Loops are in the library; here are only their names."""
+
+    salt: str = ""
+    """Random, chosen once: makes job names unique and seeds this station's own."""
+    epoch: int = 1
+    prompt: str = DEFAULT_PROMPT
+    backend: str = ""
+    """Asked for with the prompt; empty: as the settings say."""
+    model: str = ""
+    paused: bool = False
+    stopped: bool = False
+    hold: bool = False
+    skips: int = 0
+    backs: int = 0
+    wanted_number: int = 0
+    jobs_named: int = 0
+    leases: tuple[Lease, ...] = ()
+    counts: Counts = msgspec.field(default_factory=Counts)
+    fresh: tuple[str, ...] = ()
+    """Loops of this prompt that have not sounded yet, in the order of their arrival."""
+    anchor: str = ""
+    """The first loop of this prompt, which later jobs are made to fit."""
+    history: tuple[str, ...] = ()
+    """What sounded, oldest first."""
+    unshelved: tuple[Loop, ...] = ()
+    """Accepted loops that the library has not confirmed yet."""
+
+
+def state_file(paths: Paths) -> Path:
+    return paths.state / "station.msgpack"
+
+
+def load(paths: Paths, *, epoch: int) -> tuple[StationState, str]:
+    """The state on disk, or a new one whose prompts are numbered from ``epoch``; and a sentence if it was broken."""
+    path = state_file(paths)
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        left.unlink(missing_ok=True)
+    try:
+        state = msgspec.msgpack.decode(path.read_bytes(), type=StationState)
+    except FileNotFoundError:
+        note = ""
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror}): allow reading it.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        note = _set_aside(path)
+    else:
+        state.epoch = max(state.epoch, epoch - 1)
+        return state, ""
+    return StationState(salt=secrets.token_hex(4), epoch=epoch), note
+
+
+def save(paths: Paths, state: StationState) -> None:
+    """Replace the file, whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        The disk is full or read-only; what was there is untouched.
+    """
+    replace_file(state_file(paths), msgspec.msgpack.encode(state))
+
+
+def _set_aside(path: Path) -> str:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    sentence = f"The station's memory in {path} was damaged and set aside as {aside}; prompt and queue begin anew."
+    log.warning("%s", sentence)
+    return sentence

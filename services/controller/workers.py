@@ -1,0 +1,178 @@
+"""The generators that are there: what they can do, whether they ask for a job, and which backend is trusted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.messages import Capabilities, Ready
+
+ALIVE_S = 5.0
+"""A worker of which nothing was heard for so long is gone."""
+AUTO = ("musicgen", "musicgpt", "composer")
+"""What ``auto`` tries, best first."""
+FALLBACK = "composer"
+TROUBLE_FAILURES = 2
+TROUBLE_REJECTIONS = 4
+FIRST_REST_S = 60.0
+LONGEST_REST_S = 960.0
+
+
+@dataclass
+class Worker:
+    """One generator process, here or on another machine."""
+
+    key: str
+    name: str
+    capabilities: Mapping[str, Capabilities]
+    credit: bool = False
+    """It asked for a job and has not got one since."""
+    heard: float = 0.0
+    host: str = ""
+
+
+class Workers:
+    """All workers of which something was heard lately, by the key of their link."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, Worker] = {}
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._workers
+
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self._workers)
+
+    def drop(self, key: str) -> None:
+        self._workers.pop(key, None)
+
+    def asking(self) -> list[Worker]:
+        return [worker for worker in self._workers.values() if worker.credit]
+
+    def get(self, key: str) -> Worker | None:
+        return self._workers.get(key)
+
+    def ready(self, key: str, ready: Ready, now: float) -> tuple[Worker, list[str]]:
+        """A worker reports. Returns it, and the keys of earlier selves of it, which are forgotten."""
+        earlier = [k for k, w in self._workers.items() if k != key and w.name == ready.worker and w.host == ready.host]
+        for gone in earlier:
+            del self._workers[gone]
+        worker = Worker(
+            key,
+            ready.worker,
+            {each.backend: each for each in ready.capabilities},
+            credit=ready.holding is None,
+            heard=now,
+            host=ready.host,
+        )
+        self._workers[key] = worker
+        return worker, earlier
+
+    def heard(self, key: str, now: float) -> None:
+        if key in self._workers:
+            self._workers[key].heard = now
+
+    def drop_silent(self, now: float) -> list[str]:
+        """Forget the workers that went silent; returns their keys."""
+        gone = [key for key, worker in self._workers.items() if now - worker.heard > ALIVE_S]
+        for key in gone:
+            del self._workers[key]
+        return gone
+
+    def backends(self) -> dict[str, Capabilities]:
+        """Every backend of every worker; one that is available somewhere is shown as available."""
+        found: dict[str, Capabilities] = {}
+        for worker in self._workers.values():
+            for name, each in worker.capabilities.items():
+                if name not in found or (each.available and not found[name].available):
+                    found[name] = each
+        return found
+
+
+@dataclass
+class _Record:
+    failures: int = 0
+    rejections: int = 0
+    streak: int = 0
+    """Failures and rejections since the last success."""
+    rests: int = 0
+    until: float = 0.0
+    reason: str = ""
+
+
+@dataclass
+class Trust:
+    """Which backends failed lately; one that fails again and again rests for a while, longer each time."""
+
+    _records: dict[str, _Record] = field(default_factory=dict)
+
+    def failed(self, backend: str, reason: str, now: float) -> None:
+        record = self._records.setdefault(backend, _Record())
+        record.failures += 1
+        record.streak += 1
+        record.reason = reason
+        if record.failures >= TROUBLE_FAILURES:
+            self._rest(record, now)
+
+    def rejected(self, backend: str, reason: str, now: float) -> None:
+        record = self._records.setdefault(backend, _Record())
+        record.rejections += 1
+        record.streak += 1
+        record.reason = reason
+        if record.rejections >= TROUBLE_REJECTIONS:
+            self._rest(record, now)
+
+    def succeeded(self, backend: str) -> None:
+        self._records.pop(backend, None)
+
+    def forget(self) -> None:
+        """The listener asks anew: everybody gets another chance at once."""
+        self._records.clear()
+
+    def rests(self, backend: str, now: float) -> float:
+        """Seconds for which this backend is not asked."""
+        record = self._records.get(backend)
+        return max(0.0, record.until - now) if record is not None else 0.0
+
+    def pause_s(self, backend: str) -> float:
+        """How long to wait before the next job after so many rejections and failures in a row."""
+        record = self._records.get(backend)
+        bad = 0 if record is None else min(record.streak, 7)
+        return 0.0 if bad < 2 else min(60.0, 2.0 ** (bad - 1))
+
+    def reason(self, backend: str) -> str:
+        record = self._records.get(backend)
+        return record.reason if record is not None else ""
+
+    def _rest(self, record: _Record, now: float) -> None:
+        record.until = now + min(LONGEST_REST_S, FIRST_REST_S * 2**record.rests)
+        record.rests += 1
+        record.failures = record.rejections = 0
+
+
+def choose_backend(wished: str, offered: Mapping[str, Capabilities], trust: Trust, now: float) -> tuple[str, str]:
+    """The backend to ask, and a sentence where it is another than was wished for. ``""`` if none can work now."""
+    tried = AUTO if wished in ("auto", "") else (wished, FALLBACK)
+    said = ""
+    for name in tried:
+        offer = offered.get(name)
+        usable = offer is not None and offer.available
+        rest = trust.rests(name, now)
+        if usable and not rest:
+            return name, f"{said} The {name} plays meanwhile." if said else ""
+        if usable:
+            why = trust.reason(name).rstrip(".")
+            said = said or f"{name} failed ({why}); it is asked again in {_span(rest)}."
+        elif wished == name:
+            reason = offer.reason if offer is not None and offer.reason else f"No generator here offers {name}."
+            said = f"{name} cannot run: {reason}" if offer is not None else reason
+    # The last resort is asked even while it rests: a station without music is worse than another failure.
+    fallback = offered.get(FALLBACK)
+    return (FALLBACK if fallback is not None and fallback.available else ""), said
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
