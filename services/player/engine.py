@@ -41,6 +41,9 @@ class Report:
     previous: Loop | None
     """The song before, for ``back``."""
     note: str
+    """The change that is foreseen, in words; else how this song was entered."""
+    entered: str
+    """How this song was entered."""
     songs: int
     skips_done: int
     backs_done: int
@@ -144,6 +147,7 @@ class Engine:
             ahead=tuple(shelf.names_ahead(loop.loop_id)),
             previous=shelf.previous,
             note=self._conductor.note,
+            entered=stand.note,
             songs=self._conductor.songs,
             skips_done=shelf.skips_done,
             backs_done=shelf.backs_done,

@@ -1,0 +1,95 @@
+"""A render is the station's programme, the same bytes every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from services.player.offline import Programme
+from services.player.samples import Samples
+from services.player.store import LoadedLoop, LoadedTransition
+from shared.music import Transition
+from shared.settings.player import PlayerSettings
+from shared.units import STATION_RATE, TAP_BLOCK, Audio
+from tests.unit.player.material import audio_of, loaded, loop, noise
+
+SETTINGS = PlayerSettings(min_duration=10.0, variation="off")
+
+
+def _loops(count: int = 100) -> Iterator[LoadedLoop]:
+    return (loaded(loop(f"l{number}"), number) for number in range(count))
+
+
+def _rendered(programme: Programme, frames: int) -> Audio:
+    return np.concatenate(list(programme.blocks(frames)))
+
+
+def test_the_same_bytes_twice_with_moves_and_fades() -> None:
+    lively = PlayerSettings(min_duration=10.0, variation="full")
+    first, second = (_rendered(Programme(_loops(), lively), 45 * STATION_RATE + 123) for _ in range(2))
+    assert len(first) == 45 * STATION_RATE + 123
+    assert first.tobytes() == second.tobytes()
+
+
+def test_songs_follow_in_order_at_phrases_and_the_end_is_silent() -> None:
+    programme = Programme(_loops(), SETTINGS)
+    out = _rendered(programme, 45 * STATION_RATE)
+    assert [song.loop.loop_id for song in programme.songs] == ["l0", "l1", "l2", "l3", "l4"]
+    assert [song.frame for song in programme.songs] == [10 * STATION_RATE * number for number in range(5)]
+    second = audio_of(loaded(loop("l1"), 1))
+    begun = programme.songs[1].frame + STATION_RATE
+    heard = out[begun : begun + 4 * STATION_RATE]
+    assert np.array_equal(heard, np.take(second, np.arange(STATION_RATE, 5 * STATION_RATE), 0, mode="wrap"))
+    assert np.abs(out[-TAP_BLOCK // 4 :]).max() < 1e-4
+    assert min(np.abs(out[start : start + 2_400]).max() for start in range(STATION_RATE, 43 * STATION_RATE, 2_400)) > 0
+
+
+def test_loops_that_come_to_an_end_go_round() -> None:
+    programme = Programme(_loops(2), SETTINGS)
+    _rendered(programme, 45 * STATION_RATE)
+    assert [song.loop.loop_id for song in programme.songs] == ["l0", "l1", "l0", "l1", "l0"]
+
+
+def test_one_loop_alone_plays_to_the_end() -> None:
+    programme = Programme(_loops(1), SETTINGS)
+    out = _rendered(programme, 25 * STATION_RATE)
+    assert len(programme.songs) == 1
+    assert np.abs(out[20 * STATION_RATE : 22 * STATION_RATE]).max() > 0.05
+
+
+def test_no_more_than_four_loops_are_held() -> None:
+    drawn = []
+
+    def counted() -> Iterator[LoadedLoop]:
+        for made in _loops():
+            drawn.append(made.loop_id)
+            yield made
+
+    programme = Programme(counted(), SETTINGS)
+    for number, _ in enumerate(programme.blocks(35 * STATION_RATE)):
+        if number % 100 == 50:
+            assert len(programme._engine.report().held) <= 4
+            assert len(drawn) <= len(programme.songs) + 2
+
+
+def test_rendered_transitions_are_spliced_in() -> None:
+    splice = noise(STATION_RATE, 99)
+
+    def rendered(first: LoadedLoop, second: LoadedLoop) -> LoadedTransition:
+        plan = Transition(
+            from_loop=first.loop_id,
+            to_loop=second.loop_id,
+            kind="blend",
+            path="x.wav",
+            frames=len(splice),
+            exit_frame=STATION_RATE,
+            entry_frame=0,
+        )
+        return LoadedTransition(plan, Samples.of(splice))
+
+    programme = Programme(_loops(), SETTINGS, transitions=rendered)
+    out = _rendered(programme, 20 * STATION_RATE)
+    assert programme.songs[1].frame == 11 * STATION_RATE
+    assert programme.songs[1].entered == "blend"
+    assert np.array_equal(out[11 * STATION_RATE : 12 * STATION_RATE], splice)
