@@ -18,18 +18,12 @@ Spectrum: TypeAlias = NDArray[np.complexfloating]
 
 
 def fast_length(frames: int) -> int:
-    """The smallest even length of the form 2^a·3^b·5^c that is not below ``frames``."""
-    best = 1 << max(1, (frames - 1).bit_length())
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            length = three * (1 << max(1, (-(-frames // three) - 1).bit_length()))
-            if frames <= length < best:
-                best = length
-            three *= 3
-        five *= 5
-    return best
+    """The smallest of 4, 5, 6 and 7 times a power of two that is not below ``frames``.
+
+    Few lengths, because the transform keeps tables for each length that it has met.
+    """
+    power = 1 << max(0, (max(frames, 8) - 1).bit_length() - 3)
+    return next(factor * power for factor in (4, 5, 6, 7, 8) if factor * power >= frames)
 
 
 class Circle:

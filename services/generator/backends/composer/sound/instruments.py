@@ -35,13 +35,10 @@ class Instrument:
     width: float = 0.0
     """How much of it is spread to the sides, for sounds that are born in one channel."""
     low_cut: float = 70.0
+    level_db: float = 0.0
+    """Against the usual level of its family."""
     fits: bool = False
     """A gesture that is stretched over its note."""
-
-    @property
-    def sustains(self) -> bool:
-        """Its level hangs on the pitch in no smooth way: it is measured note by note."""
-        return self.family in ("pad", "strings")
 
     @property
     def rings(self) -> bool:
@@ -238,8 +235,8 @@ _ROWS: Final[tuple[Instrument, ...]] = (
         width=0.3,
     ),
     # bowed and sung
-    Instrument("strings", "strings", Pad(1.15, 26.0, 0.6, top=9000.0), Patch(48), "good", 0.10, 0.45),
-    Instrument("string-slow", "strings", Pad(1.3, 28.0, 0.5, top=8000.0), Patch(49), "good", 0.45, 0.9),
+    Instrument("strings", "strings", Pad(1.15, 15.0, 0.6, top=9000.0), Patch(48), "good", 0.10, 0.45),
+    Instrument("string-slow", "strings", Pad(1.3, 16.0, 0.5, top=8000.0), Patch(49), "good", 0.45, 0.9),
     Instrument(
         "violin",
         "strings",
@@ -259,12 +256,12 @@ _ROWS: Final[tuple[Instrument, ...]] = (
         width=0.25,
         low_cut=28.0,
     ),
-    Instrument("choir", "strings", Pad(0.8, 32.0, 1.0, voices=True), Patch(52), "good", 0.18, 0.6),
+    Instrument("choir", "strings", Pad(0.8, 17.0, 1.0, voices=True), Patch(52), "good", 0.18, 0.6),
     # synthesisers
-    Instrument("pad-warm", "pad", Pad(1.75, 24.0, top=6000.0), None, "equal", 0.6, 1.4),
-    Instrument("pad-glass", "pad", Pad(1.25, 18.0, 1.2, odd=0.5), None, "equal", 0.5, 1.6),
-    Instrument("pad-choir", "pad", Pad(0.75, 32.0, 1.2, voices=True), None, "equal", 0.7, 1.6),
-    Instrument("pad-dark", "pad", Pad(2.3, 22.0, octave=0.25, top=2500.0), None, "equal", 0.9, 1.8, low_cut=28.0),
+    Instrument("pad-warm", "pad", Pad(1.75, 14.0, top=6000.0), None, "equal", 0.6, 1.4),
+    Instrument("pad-glass", "pad", Pad(1.25, 12.0, 1.2, odd=0.5), None, "equal", 0.5, 1.6),
+    Instrument("pad-choir", "pad", Pad(0.75, 17.0, 1.2, voices=True), None, "equal", 0.7, 1.6),
+    Instrument("pad-dark", "pad", Pad(2.3, 13.0, octave=0.25, top=2500.0), None, "equal", 0.9, 1.8, low_cut=28.0),
     Instrument("lead-saw", "lead", synths.Lead(), release_s=0.16, width=0.25),
     Instrument("lead-square", "lead", synths.Lead("square", 2200.0, 4.0), release_s=0.14, width=0.25),
     Instrument("lead-soft", "lead", synths.Lead("triangle", 1800.0, 3.0, 0.0), None, "equal", 0.02, 0.22, width=0.3),
@@ -276,13 +273,13 @@ _ROWS: Final[tuple[Instrument, ...]] = (
     Instrument("bell", "keys", keys.Modal(_BELL), None, "equal", release_s=1.0, width=0.4),
     Instrument("supersaw", "lead", synths.Saws(), None, "equal", 0.006, 0.25),
     Instrument("stab", "lead", synths.Saws(5, 9.0, 3400.0, 0.2, 0.12, 0.2, 0.5), release_s=0.12),
-    Instrument("drone-air", "pad", Pad(2.0, 40.0, 3.0, odd=0.35), None, "equal", 1.8, 3.0, low_cut=28.0),
-    Instrument("drone-deep", "pad", Pad(2.0, 14.0, octave=0.5, top=1600.0), None, "equal", 1.8, 3.0, low_cut=28.0),
+    Instrument("drone-air", "pad", Pad(2.0, 16.0, 3.0, odd=0.35), None, "equal", 1.8, 3.0, low_cut=28.0),
+    Instrument("drone-deep", "pad", Pad(2.0, 11.0, octave=0.5, top=1600.0), None, "equal", 1.8, 3.0, low_cut=28.0),
     # weather and gestures
     Instrument("noise-rain", "fx", beds.rain, None, "equal", 0.4, 0.4),
     Instrument("noise-vinyl", "fx", beds.vinyl, None, "equal", 0.4, 0.4),
-    Instrument("riser", "fx", beds.riser, None, "equal", 0.05, 0.1, fits=True),
-    Instrument("impact", "fx", beds.impact, None, "equal", 0.002, 1.5, low_cut=28.0),
+    Instrument("riser", "fx", beds.riser, None, "equal", 0.05, 0.1, level_db=6.0, fits=True),
+    Instrument("impact", "fx", beds.impact, None, "equal", 0.002, 1.5, low_cut=28.0, level_db=10.0),
 )
 
 INSTRUMENTS: Final[Mapping[str, Instrument]] = MappingProxyType({row.name: row for row in _ROWS})

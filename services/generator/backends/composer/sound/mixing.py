@@ -7,7 +7,7 @@ A section is a circle (see ``circle``); an unfolded piece is one too, so long th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,7 @@ LEVELS_DB: Final[dict[Family, float]] = {
     "strings": -20.5,
     "pad": -22.0,
     "lead": -19.5,
-    "fx": -33.0,
+    "fx": -28.0,
 }
 """K-weighted level of each family's parts where they sound, before mastering."""
 
@@ -60,8 +60,8 @@ class Desk:
         self.circle = Circle(frames, len(self.room) + clock.rate // 10, clock.rate)
         self._room: Spectrum | None = None
 
-    def mix(self, strips: Sequence[Strip], pump: NDArray[np.float32] | None) -> Audio:
-        """The sum of all strips with room and delay, before mastering, ``(frames, 2)``."""
+    def mix(self, strips: Iterable[Strip], pump: NDArray[np.float32] | None) -> Audio:
+        """The sum of all strips with room and delay, before mastering, ``(frames, 2)``; takes them one at a time."""
         frames = self.circle.frames
         hertz = self.circle.hertz
         dry: dict[float, Audio] = {}

@@ -51,7 +51,7 @@ class Pad:
             if f > min(self.top, 0.45 * tone.rate):
                 continue
             level = plain * _sung(f) if self.voices else plain
-            spread = max(0.3, (2.0 ** (self.cents / 1200.0) - 1.0) * f0 * (f / f0) ** 0.9)
+            spread = max(0.3, (2.0 ** (self.cents / 1200.0) - 1.0) * f0 * (f / f0))
             low = max(1, int((f - 4 * spread) * _LENGTH / tone.rate))
             high = min(len(bins), int((f + 4 * spread) * _LENGTH / tone.rate) + 2)
             strength[low:high] += level * np.exp(-(((bins[low:high] - f) / spread) ** 2)) / np.sqrt(spread)

@@ -7,7 +7,7 @@ Section k begins at frame ``round(quarters before it · 60/bpm · rate)``: compu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -82,15 +82,15 @@ def render_piece(
     for index, (section, length) in enumerate(zip(sections, lengths, strict=True)):
         desk = Desk(length, score.space, clock)
         pump = desk.pump(_kicks(section))
-        strips = []
-        for part in section.parts:
-            control.check()
-            strips.append(_strip(part, length, band, gains[part.name], wrap=fold))
-        mixes.append(desk.mix(strips, pump))
+
+        def strips(parts: Iterable[Part], frames: int = length) -> Iterator[Strip]:
+            for part in parts:
+                control.check()
+                yield _strip(part, frames, band, gains[part.name], wrap=fold)
+
+        mixes.append(desk.mix(strips(section.parts), pump))
         for name, parts in kept.items():
-            mine = [strip for strip in strips if strip.part.name == name]
-            parts.append(desk.mix(mine, pump) if mine else np.zeros((length, 2), np.float32))
-            control.check()
+            parts.append(desk.mix(strips(part for part in section.parts if part.name == name), pump))
         control.say(0.15 + 0.6 * (index + 1) / len(sections))
     control.check()
     mastered = master(mixes, score.space, sample_rate, score.tuning_seed)
@@ -154,7 +154,9 @@ def _levels(sections: tuple[SectionScore, ...], lengths: list[int], band: Band) 
         power = np.concatenate(parts)
         sounding = power[power > power.max(initial=0.0) * 0.02]
         level = 10.0 * np.log10(sounding.mean()) if len(sounding) else 0.0
-        gains[name] = float(10.0 ** ((LEVELS_DB[family[name].family] + offset[name] - level) / 20.0))
+        gains[name] = float(
+            10.0 ** ((LEVELS_DB[family[name].family] + family[name].level_db + offset[name] - level) / 20.0)
+        )
     return gains
 
 

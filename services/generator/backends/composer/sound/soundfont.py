@@ -107,8 +107,8 @@ class Player:
             self._lib.fluid_set_log_function(level, None, None)
         self._synth(48_000)
 
-    def tone(self, patch: Patch, tone: Tone) -> Audio:
-        """A held key of this preset, float32 ``(tone.frames, 2)``, at the level of full velocity whatever it is."""
+    def tone(self, patch: Patch, tone: Tone, cents: float = 0.0) -> Audio:
+        """A held key of this preset, bent by ``cents``, float32 ``(tone.frames, 2)``, at the level of full velocity."""
         synth, font_id = self._synth(tone.rate)
         channel = 9 if patch.drums else 0
         bank = 128 if patch.drums else 0
@@ -119,6 +119,7 @@ class Player:
         frames = -(-tone.frames // _BLOCK) * _BLOCK
         sound = np.zeros((frames, 2), np.float32)
         address = sound.ctypes.data
+        self._lib.fluid_synth_pitch_bend(synth, channel, min(16_383, max(0, 8192 + round(cents * 8192 / 200))))
         self._lib.fluid_synth_noteon(synth, channel, key, velocity)
         self._lib.fluid_synth_write_float(synth, frames, address, 0, 2, address, 1, 2)
         self._lib.fluid_synth_all_sounds_off(synth, channel)
@@ -173,6 +174,7 @@ def _declared(lib: Any) -> Any:
         "fluid_settings_setint": (whole, [pointer, text, whole]),
         "fluid_synth_sfload": (whole, [pointer, text, whole]),
         "fluid_synth_program_select": (whole, [pointer, whole, whole, whole, whole]),
+        "fluid_synth_pitch_bend": (whole, [pointer, whole, whole]),
         "fluid_synth_noteon": (whole, [pointer, whole, whole, whole]),
         "fluid_synth_all_sounds_off": (whole, [pointer, whole]),
         "fluid_synth_write_float": (whole, [pointer, whole, pointer, whole, whole, pointer, whole, whole]),

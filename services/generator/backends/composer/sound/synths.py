@@ -92,7 +92,7 @@ class Saws:
                 tone.rate,
                 cutoff,
                 cents=float(place) * self.cents,
-                phase=(index * 0.377 + tone.pitch * 0.11) % 1.0,
+                phase=(index * 0.618034 + tone.pitch * 0.11) % 1.0,
                 resonance=self.resonance,
             )
             pan = float(place) * (0.7 if index % 2 else -0.7)
