@@ -29,14 +29,16 @@ def fast_length(frames: int) -> int:
 class Circle:
     """Fourier transforms of audio that goes round after ``frames`` frames.
 
-    ``reach`` is the longest impulse response, in frames, that will be applied.
+    ``reach`` is the longest impulse response, in frames, that will be applied; responses without phase shift, which look
+    ahead as well, have an eighth of a second at the other end.
     """
 
     def __init__(self, frames: int, reach: int, rate: int) -> None:
         self.frames = frames
         self.rate = rate
-        self.length = fast_length(frames + reach)
-        self.run_in = self.length - frames
+        self.run_out = rate // 8
+        self.length = fast_length(frames + reach + self.run_out)
+        self.run_in = self.length - frames - self.run_out
 
     @property
     def hertz(self) -> NDArray[np.float64]:
@@ -44,15 +46,19 @@ class Circle:
         return np.asarray(np.fft.rfftfreq(self.length, 1.0 / self.rate), np.float64)
 
     def spectrum(self, audio: Audio) -> Spectrum:
-        """Of audio ``(frames, channels)``, preceded by as much of its own end as the transform has room for."""
+        """Of audio ``(frames, channels)``, between as much of its own end and start as the transform has room for."""
         wrapped = np.empty((audio.shape[1], self.length), np.float32)
-        wrapped[:, self.run_in :] = audio.T
-        source = self.frames
+        end = self.run_in + self.frames
+        wrapped[:, self.run_in : end] = audio.T
         filled = self.run_in
         while filled > 0:
             piece = min(filled, self.frames)
-            wrapped[:, filled - piece : filled] = audio[source - piece :].T
+            wrapped[:, filled - piece : filled] = audio[self.frames - piece :].T
             filled -= piece
+        while end < self.length:
+            piece = min(self.length - end, self.frames)
+            wrapped[:, end : end + piece] = audio[:piece].T
+            end += piece
         return np.fft.rfft(wrapped, axis=1).T
 
     def response(self, impulse: Audio) -> Spectrum:
@@ -62,7 +68,7 @@ class Circle:
     def audio(self, spectrum: Spectrum) -> Audio:
         """Back to ``(frames, channels)``."""
         wrapped = np.fft.irfft(np.ascontiguousarray(spectrum.T), self.length, axis=1)
-        return np.ascontiguousarray(wrapped[:, self.run_in :].T, np.float32)
+        return np.ascontiguousarray(wrapped[:, self.run_in : self.run_in + self.frames].T, np.float32)
 
 
 def high_pass(hertz: NDArray[np.float64], cutoff: float, order: int = 2) -> NDArray[np.float32]:

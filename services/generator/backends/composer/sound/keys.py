@@ -128,9 +128,9 @@ def electric_piano_fm(tone: Tone) -> Audio:
     """The glassy electric piano of the eighties: two pairs of operators, one a bell at fourteen times the note."""
     t, f, loud = tone.times, tone.hertz, tone.velocity
     turn = 2.0 * np.pi * f * t
-    body = np.sin(turn + (0.5 + 0.9 * loud) * decay(t, 0.9) * np.sin(1.0006 * turn)) * decay(t, 1.9)
+    body = np.sin(turn + (0.5 + 0.9 * loud) * decay(t, 0.9) * np.sin(turn)) * decay(t, 1.9)
     ratio = 14.0 if f * 15.0 < 14_000.0 else 5.0
-    bell = np.sin(turn + (0.5 + 1.2 * loud) * decay(t, 0.22) * np.sin(ratio * turn)) * decay(t, 1.1)
+    bell = np.sin(1.0006 * turn + (0.5 + 1.2 * loud) * decay(t, 0.22) * np.sin(1.0006 * ratio * turn)) * decay(t, 1.1)
     shimmer = 0.12 * np.sin(2.0 * np.pi * 0.9 * t)
     rise = onset(tone.frames, tone.rate, 0.0015)
     return stereo((body * (1 + shimmer) + bell * 0.7) * rise, (body * (1 - shimmer) + bell * 0.7) * rise)

@@ -53,7 +53,8 @@ def master(mixes: Sequence[Audio], space: Space, rate: int, seed: int) -> list[A
     gain = np.float32(10.0 ** ((_WORKING_LUFS - _loudness(shaped, rate)) / 20.0))
     for index, section in enumerate(shaped):
         worn = _worn(section * gain, space.lofi, rate, seed + index) if space.lofi > 0.0 else section * gain
-        shaped[index] = _glued(_driven(worn, space.saturation), space.glue, rate)
+        driven = _driven(worn, space.saturation)
+        shaped[index] = _glued(driven - driven.mean(axis=0), space.glue, rate)
     return _limited(shaped, rate)
 
 
@@ -82,11 +83,10 @@ def _equaliser(power: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
     """Decibels at ``_CENTRES``: part of the way to the target where anything is heard, and the style's tilt."""
     level = 10.0 * np.log10(power / power.max() + 1e-9)
     difference = _TARGET_DB - level
-    present = level > -45.0
-    weight = present * ((_CENTRES > 60) & (_CENTRES < 9000))
-    difference -= np.average(difference, weights=np.maximum(weight, 1e-9))
+    present = np.clip((level + 50.0) / 15.0, 0.0, 1.0)
+    difference -= np.average(difference, weights=present * ((_CENTRES > 60) & (_CENTRES < 9000)) + 1e-9)
     curve = np.clip(difference * _TOWARDS, -_MOST_DB - 2.0, _MOST_DB)
-    curve = np.where(present, curve, np.minimum(curve, 0.0))
+    curve = np.where(curve > 0.0, curve * present, curve)
     curve = np.convolve(np.pad(curve, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     octaves = np.log2(_CENTRES / 1000.0)
     curve += space.brightness_db * np.clip(octaves / 3.0, 0.0, 1.0)
