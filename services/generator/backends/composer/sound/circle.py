@@ -29,8 +29,8 @@ def fast_length(frames: int) -> int:
 class Circle:
     """Fourier transforms of audio that goes round after ``frames`` frames.
 
-    ``reach`` is the longest impulse response, in frames, that will be applied; responses without phase shift, which look
-    ahead as well, have an eighth of a second at the other end.
+    ``reach`` is the longest impulse response, in frames, that will be applied; responses without phase shift look ahead
+    as well: they have an eighth of a second at the other end.
     """
 
     def __init__(self, frames: int, reach: int, rate: int) -> None:
@@ -46,7 +46,7 @@ class Circle:
         return np.asarray(np.fft.rfftfreq(self.length, 1.0 / self.rate), np.float64)
 
     def spectrum(self, audio: Audio) -> Spectrum:
-        """Of audio ``(frames, channels)``, between as much of its own end and start as the transform has room for."""
+        """Of audio ``(frames, channels)``, between as much of its end and of its start as the transform has room for."""
         wrapped = np.empty((audio.shape[1], self.length), np.float32)
         end = self.run_in + self.frames
         wrapped[:, self.run_in : end] = audio.T
