@@ -130,13 +130,13 @@ class Band:
             key = ("tuning", one.name, player.font, tone.pitch, tone.rate)
             off = float(TABLES.get(key, lambda: self._off(one, player, tone))[0])
         sound = player.tone(one.patch, tone, cents=-off)
-        heard = np.flatnonzero(np.abs(sound).max(axis=1) > 1e-5)
+        heard = np.flatnonzero((np.abs(sound[:, 0]) > 1e-5) | (np.abs(sound[:, 1]) > 1e-5))
         return sound[: int(heard[-1]) + 1] if len(heard) else sound[:64]
 
     def _off(self, one: Instrument, player: Player, tone: Tone) -> NDArray[np.float64]:
         """How many cents a sample is out of tune; SoundFonts differ, a chord forgives little."""
         assert one.patch is not None
-        sound = player.tone(one.patch, Tone(tone.pitch, 0.6, round(1.3 * tone.rate), tone.rate))
+        sound = player.tone(one.patch, Tone(tone.pitch, 0.6, round(1.1 * tone.rate), tone.rate))
         off = cents_off(sound[round(0.05 * tone.rate) :], tone.hertz, tone.rate)
         return np.array([off if _IN_TUNE_CENTS < abs(off) < 55.0 else 0.0])
 

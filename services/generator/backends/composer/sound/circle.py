@@ -46,7 +46,7 @@ class Circle:
         return np.asarray(np.fft.rfftfreq(self.length, 1.0 / self.rate), np.float64)
 
     def spectrum(self, audio: Audio) -> Spectrum:
-        """Of audio ``(frames, channels)``, between as much of its end and of its start as the transform has room for."""
+        """Of audio ``(frames, channels)``, with as much of its end before and its start behind as there is room for."""
         wrapped = np.empty((audio.shape[1], self.length), np.float32)
         end = self.run_in + self.frames
         wrapped[:, self.run_in : end] = audio.T

@@ -34,7 +34,6 @@ class Instrument:
     release_s: float = 0.15
     width: float = 0.0
     """How much of it is spread to the sides, for sounds that are born in one channel."""
-    low_cut: float = 70.0
     level_db: float = 0.0
     """Against the usual level of its family."""
     fits: bool = False
@@ -100,8 +99,8 @@ _ROWS: Final[tuple[Instrument, ...]] = (
     Instrument("bass-chip", "bass", synths.Chip("triangle", 0.0), release_s=0.03),
     Instrument("bass-reese", "bass", synths.reese_bass, release_s=0.10),
     # keys
-    Instrument("piano", "keys", keys.Piano(), Patch(0), "good", release_s=0.28, low_cut=28.0, width=0.2),
-    Instrument("piano-felt", "keys", keys.Piano(1.0), None, "equal", release_s=0.35, low_cut=28.0, width=0.25),
+    Instrument("piano", "keys", keys.Piano(), Patch(0), "good", release_s=0.28, width=0.2),
+    Instrument("piano-felt", "keys", keys.Piano(1.0), None, "equal", release_s=0.35, width=0.25),
     Instrument("epiano", "keys", keys.electric_piano, None, "equal", release_s=0.25, width=0.3),
     Instrument("epiano-fm", "keys", keys.electric_piano_fm, None, "equal", release_s=0.3, width=0.35),
     Instrument("organ", "keys", synths.organ, None, "equal", release_s=0.06, width=0.3),
@@ -254,14 +253,13 @@ _ROWS: Final[tuple[Instrument, ...]] = (
         "plain",
         release_s=0.2,
         width=0.25,
-        low_cut=28.0,
     ),
     Instrument("choir", "strings", Pad(0.8, 17.0, 1.0, voices=True), Patch(52), "good", 0.18, 0.6),
     # synthesisers
     Instrument("pad-warm", "pad", Pad(1.75, 14.0, top=6000.0), None, "equal", 0.6, 1.4),
     Instrument("pad-glass", "pad", Pad(1.25, 12.0, 1.2, odd=0.5), None, "equal", 0.5, 1.6),
     Instrument("pad-choir", "pad", Pad(0.75, 17.0, 1.2, voices=True), None, "equal", 0.7, 1.6),
-    Instrument("pad-dark", "pad", Pad(2.3, 13.0, octave=0.25, top=2500.0), None, "equal", 0.9, 1.8, low_cut=28.0),
+    Instrument("pad-dark", "pad", Pad(2.3, 13.0, octave=0.25, top=2500.0), None, "equal", 0.9, 1.8),
     Instrument("lead-saw", "lead", synths.Lead(), release_s=0.16, width=0.25),
     Instrument("lead-square", "lead", synths.Lead("square", 2200.0, 4.0), release_s=0.14, width=0.25),
     Instrument("lead-soft", "lead", synths.Lead("triangle", 1800.0, 3.0, 0.0), None, "equal", 0.02, 0.22, width=0.3),
@@ -273,13 +271,13 @@ _ROWS: Final[tuple[Instrument, ...]] = (
     Instrument("bell", "keys", keys.Modal(_BELL), None, "equal", release_s=1.0, width=0.4),
     Instrument("supersaw", "lead", synths.Saws(), None, "equal", 0.006, 0.25),
     Instrument("stab", "lead", synths.Saws(5, 9.0, 3400.0, 0.2, 0.12, 0.2, 0.5), release_s=0.12),
-    Instrument("drone-air", "pad", Pad(2.0, 16.0, 3.0, odd=0.35), None, "equal", 1.8, 3.0, low_cut=28.0),
-    Instrument("drone-deep", "pad", Pad(2.0, 11.0, octave=0.5, top=1600.0), None, "equal", 1.8, 3.0, low_cut=28.0),
+    Instrument("drone-air", "pad", Pad(2.0, 16.0, 3.0, odd=0.35), None, "equal", 1.8, 3.0),
+    Instrument("drone-deep", "pad", Pad(2.0, 11.0, octave=0.5, top=1600.0), None, "equal", 1.8, 3.0),
     # weather and gestures
     Instrument("noise-rain", "fx", beds.rain, None, "equal", 0.4, 0.4),
     Instrument("noise-vinyl", "fx", beds.vinyl, None, "equal", 0.4, 0.4),
     Instrument("riser", "fx", beds.riser, None, "equal", 0.05, 0.1, level_db=6.0, fits=True),
-    Instrument("impact", "fx", beds.impact, None, "equal", 0.002, 1.5, low_cut=28.0, level_db=10.0),
+    Instrument("impact", "fx", beds.impact, None, "equal", 0.002, 1.5, level_db=10.0),
 )
 
 INSTRUMENTS: Final[Mapping[str, Instrument]] = MappingProxyType({row.name: row for row in _ROWS})

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.composer.sound.gate import decay, onset
+from services.generator.backends.composer.sound.gate import onset
 from services.generator.backends.composer.sound.modal import partials, stiff
-from services.generator.backends.composer.sound.tone import Tone, mono, noise, stereo
+from services.generator.backends.composer.sound.tone import Mono, Tone, mono, noise, sine, stereo
 from shared.units import Audio
 
 
@@ -61,7 +61,7 @@ class Modal:
             sound = sound + _knock(tone, 0.006, self.knock, 2500.0)
         if not self.tremolo:
             return mono(sound)
-        sway = (self.tremolo * np.sin(2.0 * np.pi * 4.6 * tone.times)).astype(np.float32)
+        sway = np.float32(self.tremolo) * sine(4.6 * tone.times)
         return stereo(sound * (1.0 - sway), sound * (1.0 + sway))
 
 
@@ -113,27 +113,36 @@ def electric_piano(tone: Tone) -> Audio:
     """A tine and a bar before a pickup: the harder it is struck, the more it barks; the tremolo swings across."""
     t, f, loud = tone.times, tone.hertz, tone.velocity
     key = float(np.clip((88 - tone.pitch) / 52, 0.12, 1.0))
-    turn = 2.0 * np.pi * f * t
-    bark = (0.30 + 1.35 * loud * loud) * key * decay(t, 0.55)
-    sound = np.sin(turn + bark * np.sin(turn)) * decay(t, 0.7 + 2.3 * key)
-    sound = sound + 0.16 * np.sin(2.0 * turn) * decay(t, 0.9)
-    tine = 7.0 if f * 14.0 > 14_000.0 else 14.0
-    sound = sound + 0.13 * loud * np.sin(tine * turn) * decay(t, 0.10)
+    turns = f * t
+    bark = fading(tone, 0.55) * np.float32((0.30 + 1.35 * loud * loud) * key / (2.0 * np.pi))
+    sound = sine(turns + bark * sine(turns)) * fading(tone, 0.7 + 2.3 * key)
+    sound += np.float32(0.16) * sine(2.0 * turns) * fading(tone, 0.9)
+    ratio = 7.0 if f * 14.0 > 14_000.0 else 14.0
+    sound += np.float32(0.13 * loud) * sine(ratio * turns) * fading(tone, 0.10)
     sound *= onset(tone.frames, tone.rate, 0.002)
-    sway = 0.30 * np.sin(2.0 * np.pi * 4.4 * t)
-    return stereo(sound * (1.0 - sway), sound * (1.0 + sway))
+    sway = np.float32(0.30) * sine(4.4 * t)
+    return stereo(sound * (1 - sway), sound * (1 + sway))
 
 
 def electric_piano_fm(tone: Tone) -> Audio:
     """The glassy electric piano of the eighties: two pairs of operators, one a bell at fourteen times the note."""
     t, f, loud = tone.times, tone.hertz, tone.velocity
-    turn = 2.0 * np.pi * f * t
-    body = np.sin(turn + (0.5 + 0.9 * loud) * decay(t, 0.9) * np.sin(turn)) * decay(t, 1.9)
+    turns = f * t
+    index = fading(tone, 0.9) * np.float32((0.5 + 0.9 * loud) / (2.0 * np.pi))
+    body = sine(turns + index * sine(turns)) * fading(tone, 1.9)
     ratio = 14.0 if f * 15.0 < 14_000.0 else 5.0
-    bell = np.sin(1.0006 * turn + (0.5 + 1.2 * loud) * decay(t, 0.22) * np.sin(1.0006 * ratio * turn)) * decay(t, 1.1)
-    shimmer = 0.12 * np.sin(2.0 * np.pi * 0.9 * t)
+    index = fading(tone, 0.22) * np.float32((0.5 + 1.2 * loud) / (2.0 * np.pi))
+    bell = sine(1.0006 * turns + index * sine(1.0006 * ratio * turns)) * fading(tone, 1.1)
+    shimmer = np.float32(0.12) * sine(0.9 * t)
     rise = onset(tone.frames, tone.rate, 0.0015)
-    return stereo((body * (1 + shimmer) + bell * 0.7) * rise, (body * (1 - shimmer) + bell * 0.7) * rise)
+    bell *= np.float32(0.7)
+    return stereo((body * (1 + shimmer) + bell) * rise, (body * (1 - shimmer) + bell) * rise)
+
+
+def fading(tone: Tone, seconds: float) -> Mono:
+    """Falling to 1/e in ``seconds``."""
+    frames = np.arange(tone.frames, dtype=np.float32)
+    return np.asarray(np.exp(frames * np.float32(-1.0 / (seconds * tone.rate))), np.float32)
 
 
 def _knock(tone: Tone, seconds: float, level: float, cutoff: float) -> NDArray[np.float32]:

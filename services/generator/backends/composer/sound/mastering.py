@@ -32,8 +32,9 @@ _TARGET_DB: Final = np.array(
     [-12, -5, -1, 0, -0.5, -1, -2, -3, -4.2, -5.7, -7.5, -9.5, -11.7, -14, -16.5, -19.5, -23, -27, -33], float
 )
 """Power in half octaves, the mean of much recorded music; the equaliser goes part of the way towards it."""
-_TOWARDS = 0.55
-_MOST_DB = 4.5
+_BASS_IS_MONO: Final = 150.0
+_TOWARDS: Final = 0.55
+_MOST_DB: Final = 4.5
 _SIDE_DB: Final = (-10.5, -5.5)
 """Range of side against middle that the width is brought into."""
 
@@ -48,7 +49,7 @@ def master(mixes: Sequence[Audio], space: Space, rate: int, seed: int) -> list[A
     if power.sum() < 1e-12:
         return [np.zeros_like(mix) for mix in mixes]
     curve_db = _equaliser(power, space)
-    width = _width(middle, side, curve_db)
+    width = space.width * _width(middle, side * space.width**2, curve_db)
     shaped = [_shaped(mix, circle, curve_db, width, space) for mix, circle in zip(mixes, circles, strict=True)]
     gain = np.float32(10.0 ** ((_WORKING_LUFS - _loudness(shaped, rate)) / 20.0))
     for index, section in enumerate(shaped):
@@ -111,7 +112,7 @@ def _shaped(mix: Audio, circle: Circle, curve_db: NDArray[np.float64], width: fl
         gain *= high_pass(hertz, 30.0 + 40.0 * space.lofi, 2) * shelf(hertz, 250.0, 1.5 * space.lofi, high=False)
     spectrum = circle.spectrum(mix) * gain[:, None]
     middle = (spectrum[:, 0] + spectrum[:, 1]) * np.float32(0.5)
-    side = (spectrum[:, 0] - spectrum[:, 1]) * (np.float32(0.5 * width) * high_pass(hertz, 150.0, 3))
+    side = (spectrum[:, 0] - spectrum[:, 1]) * (np.float32(0.5 * width) * high_pass(hertz, _BASS_IS_MONO, 3))
     spectrum[:, 0], spectrum[:, 1] = middle + side, middle - side
     return circle.audio(spectrum)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from services.generator.backends.composer.score import Part, Space
 from services.generator.backends.composer.sound.band import Clock
+from services.generator.backends.composer.sound.cache import TABLES
 from services.generator.backends.composer.sound.circle import Circle, Spectrum, high_pass, low_pass
 from services.generator.backends.composer.sound.instruments import Family, Instrument
 from services.generator.backends.composer.sound.rooms import impulse, sides
@@ -36,7 +37,6 @@ LEVELS_DB: Final[dict[Family, float]] = {
 
 KICKS: Final = (35, 36)
 _REVERB_RETURN = 0.9
-_BASS_IS_MONO = 140.0
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,19 @@ class Desk:
     def __init__(self, frames: int, space: Space, clock: Clock) -> None:
         self.space = space
         self.clock = clock
+        self.frames = frames
         self.room = impulse(space.reverb, space.reverb_s, clock.rate)
-        self.circle = Circle(frames, len(self.room) + clock.rate // 10, clock.rate)
-        self._room: Spectrum | None = None
+        self.circle = Circle(frames, len(self.room) + clock.rate // 20, clock.rate)
 
     def mix(self, strips: Iterable[Strip], pump: NDArray[np.float32] | None) -> Audio:
         """The sum of all strips with room and delay, before mastering, ``(frames, 2)``; takes them one at a time."""
-        frames = self.circle.frames
-        hertz = self.circle.hertz
-        dry: dict[float, Audio] = {}
-        wide = np.zeros((frames, 1), np.float32)
-        room = np.zeros((frames, 2), np.float32)
-        delay = np.zeros((frames, 1), np.float32)
+        total = np.zeros((self.frames, 2), np.float32)
+        wide = np.zeros((self.frames, 1), np.float32)
+        room = np.zeros((self.frames, 2), np.float32)
+        delay = np.zeros((self.frames, 1), np.float32)
         for strip in strips:
             audio = self._placed(strip, pump)
-            cut = 28.0 if strip.instrument.family in ("drums", "bass") else strip.instrument.low_cut
-            into = dry.setdefault(cut, np.zeros((frames, 2), np.float32))
-            into += audio
+            total += audio
             if strip.part.reverb > 0.0:
                 room += audio * np.float32(min(1.0, strip.part.reverb))
             centre = _summed(audio) if strip.instrument.width or strip.part.delay > 0.0 else None
@@ -80,33 +76,40 @@ class Desk:
                 wide += centre * np.float32(0.5 * strip.instrument.width)
             if centre is not None and strip.part.delay > 0.0:
                 delay += centre * np.float32(0.5 * min(1.0, strip.part.delay))
-        total: Spectrum = np.zeros((len(hertz), 2), np.complex64)
-        for cut, audio in dry.items():
-            total += self.circle.spectrum(audio) * high_pass(hertz, cut)[:, None]
-        if wide.any():
-            side = (self.circle.spectrum(wide) * self.circle.response(sides(self.clock.rate)))[:, 0]
-            side *= high_pass(hertz, 260.0)
-            total[:, 0] += side
-            total[:, 1] -= side
         if delay.any():
             echo = self._echoes(delay)
-            total += self.circle.spectrum(echo)
+            total += echo
             room += echo * np.float32(0.3)
         if room.any():
-            if self._room is None:
-                shape = high_pass(hertz, 170.0) * low_pass(hertz, 9000.0, 1)
-                self._room = self.circle.response(self.room) * (shape * np.float32(_REVERB_RETURN))[:, None]
-            total += self.circle.spectrum(room) * self._room
-        middle = (total[:, 0] + total[:, 1]) * np.float32(0.5)
-        side = (total[:, 0] - total[:, 1]) * (np.float32(0.5 * self.space.width) * high_pass(hertz, _BASS_IS_MONO, 3))
-        total[:, 0], total[:, 1] = middle + side, middle - side
-        return self.circle.audio(total)
+            total += self.circle.audio(self.circle.spectrum(room) * self._room())
+        if wide.any():
+            self._widen(total, wide)
+        return total
+
+    def _room(self) -> Spectrum:
+        """The room's transfer function; the same for all sections of about one length."""
+
+        def response() -> Spectrum:
+            hertz = self.circle.hertz
+            shape = high_pass(hertz, 170.0) * low_pass(hertz, 9000.0, 1) * np.float32(_REVERB_RETURN)
+            return self.circle.response(self.room) * shape[:, None]
+
+        key = ("room at", self.space.reverb, self.space.reverb_s, self.circle.length, self.clock.rate)
+        return TABLES.get(key, response)
+
+    def _widen(self, total: Audio, wide: Audio) -> None:
+        """Add to the left, and take from the right, a short blur of what was born in one channel."""
+        circle = Circle(self.frames, self.clock.rate // 10, self.clock.rate)
+        blur = circle.response(sides(self.clock.rate)) * high_pass(circle.hertz, 260.0)[:, None]
+        side = circle.audio(circle.spectrum(wide) * blur)[:, 0]
+        total[:, 0] += side
+        total[:, 1] -= side
 
     def pump(self, kicks: Sequence[tuple[float, float]]) -> NDArray[np.float32] | None:
         """How much the kicks ``(quarter, velocity)`` duck at each frame, 0 to 1; none without kicks."""
         if not kicks:
             return None
-        frames, rate = self.circle.frames, self.clock.rate
+        frames, rate = self.frames, self.clock.rate
         quarter = 60.0 / self.clock.bpm
         rise, hold, fall = round(0.004 * rate), round(0.03 * rate), min(0.26, 0.55 * quarter)
         shape = np.concatenate(
@@ -134,12 +137,12 @@ class Desk:
 
     def _echoes(self, send: Audio) -> Audio:
         """Repeats that swing from side to side, each duller than what was sent."""
-        hertz = self.circle.hertz
-        band = high_pass(hertz, 260.0, 1) * low_pass(hertz, 4200.0, 1)
-        once = self.circle.audio(self.circle.spectrum(send) * band[:, None])[:, 0]
+        circle = Circle(self.frames, self.clock.rate // 10, self.clock.rate)
+        band = high_pass(circle.hertz, 260.0, 1) * low_pass(circle.hertz, 4200.0, 1)
+        once = circle.audio(circle.spectrum(send) * band[:, None])[:, 0]
         step = max(1, self.clock.frames(max(0.05, self.space.delay_quarters)))
         feedback = min(0.85, max(0.0, self.space.delay_feedback))
-        echo = np.zeros((self.circle.frames, 2), np.float32)
+        echo = np.zeros((self.frames, 2), np.float32)
         level, turn = 0.8, 1
         while level > 0.004 and turn <= 24:
             repeat = np.roll(once, step * turn) * np.float32(level)

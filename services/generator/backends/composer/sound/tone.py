@@ -52,6 +52,12 @@ def hertz(pitch: float) -> float:
     return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
 
 
+def sine(turns: NDArray[np.floating]) -> Mono:
+    """sin(2π·turns): the turns in full precision, the sine of their fractions in single."""
+    part = (turns - np.floor(turns)).astype(np.float32)
+    return np.asarray(np.sin(part * np.float32(2.0 * np.pi)), np.float32)
+
+
 def mono(samples: NDArray[np.floating]) -> Audio:
     """One channel as audio of shape ``(frames, 1)``."""
     return np.asarray(samples, np.float32)[:, None]

@@ -7,6 +7,7 @@ import numpy as np
 from shared.units import Audio
 
 _REACH = 60.0
+_LENGTH = 1 << 17
 
 
 def cents_off(audio: Audio, hertz: float, rate: int) -> float:
@@ -14,15 +15,15 @@ def cents_off(audio: Audio, hertz: float, rate: int) -> float:
 
     The centre of gravity of the comb's strength within 60 cents: vibrato and ensembles count by where they are most.
     """
-    sound = audio.sum(axis=1)
+    sound = audio[:, 0] + audio[:, -1]
+    sound = sound[: min(len(sound), _LENGTH)]
     if len(sound) < rate // 4 or float(np.abs(sound).max()) < 1e-6:
         return 0.0
-    length = 1 << 18
-    strength = np.abs(np.fft.rfft(sound * np.blackman(len(sound)).astype(np.float32), length))
+    strength = np.abs(np.fft.rfft(sound * np.blackman(len(sound)).astype(np.float32), _LENGTH))
     grid = np.arange(-_REACH, _REACH + 0.25, 0.5)
     comb = np.zeros(len(grid))
     for harmonic in (1, 2, 3):
-        place = hertz * harmonic * 2.0 ** (grid / 1200.0) * (length / rate)
+        place = hertz * harmonic * 2.0 ** (grid / 1200.0) * (_LENGTH / rate)
         found = np.interp(place, np.arange(len(strength)), strength)
         if harmonic == 1 or found.max() > 0.05 * strength.max():
             comb += found
