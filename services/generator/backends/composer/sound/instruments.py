@@ -254,7 +254,7 @@ _ROWS: Final[tuple[Instrument, ...]] = (
         release_s=0.2,
         width=0.25,
     ),
-    Instrument("choir", "strings", Pad(0.8, 17.0, 1.0, voices=True), Patch(52), "good", 0.18, 0.6),
+    Instrument("choir", "strings", Pad(0.8, 17.0, 1.0, voices=True), None, "equal", 0.18, 0.6),
     # synthesisers
     Instrument("pad-warm", "pad", Pad(1.75, 14.0, top=6000.0), None, "equal", 0.6, 1.4),
     Instrument("pad-glass", "pad", Pad(1.25, 12.0, 1.2, odd=0.5), None, "equal", 0.5, 1.6),

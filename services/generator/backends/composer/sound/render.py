@@ -25,6 +25,8 @@ from shared.errors import Cancelled
 from shared.units import Audio
 
 _TAIL_S = 6.0
+_APART_S = 0.5
+"""Silence that parts an unfolded piece from itself on its circle; cut off in the end."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def render_piece(
     band = Band(clock, score.tonic, _player() if samples else None)
     sections = score.sections if fold else (_played_through(score),)
     end = bounds[-1][1] if bounds else 0
-    lengths = [stop - start for start, stop in bounds] if fold else [end + round(_TAIL_S * sample_rate)]
+    lengths = [stop - start for start, stop in bounds] if fold else [end + round((_TAIL_S + _APART_S) * sample_rate)]
     gains = _levels(sections, lengths, band)
     control.say(0.15)
     mixes: list[Audio] = []
@@ -96,7 +98,19 @@ def render_piece(
     mastered = master(mixes, score.space, sample_rate, score.tuning_seed)
     control.say(1.0)
     whole = mastered[0] if len(mastered) == 1 else np.concatenate(mastered)
-    return RenderedPiece(whole, bounds, {name: np.concatenate(parts) for name, parts in kept.items()})
+    apart = {name: np.concatenate(parts) for name, parts in kept.items()}
+    if not fold:
+        whole = _ended(whole, sample_rate)
+        apart = {name: _ended(stem, sample_rate) for name, stem in apart.items()}
+    return RenderedPiece(whole, bounds, apart)
+
+
+def _ended(audio: Audio, rate: int) -> Audio:
+    """Without the silence at its end, faded where it is cut."""
+    ended = audio[: len(audio) - round(_APART_S * rate)].copy()
+    fade = round(0.1 * rate)
+    ended[len(ended) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)[:, None]
+    return ended
 
 
 @dataclass(frozen=True)
