@@ -65,6 +65,7 @@ class _Dashboard:
             folders=(paths.cache, paths.library, Path(services.__file__).parent),
         )
         self._malformed = 0
+        self._sounds = False
         self._states: dict[str, ServiceState] = {}
         self._loop.on_frames(self._loop.bus.connect(TAP), self._take_block)
         self._loop.on(self._loop.bus.connect(STATUS), self._take_status)
@@ -111,7 +112,9 @@ class _Dashboard:
         now = time.monotonic()
         self._transmitter.wait(now)
         self._work()
-        self._in_web(self._board.hear, self._transmitter.programme.sounds(now))
+        if (sounds := self._transmitter.programme.sounds(now)) != self._sounds:
+            self._sounds = sounds
+            self._in_web(self._board.hear, sounds)
 
     def _begin(self, run: int) -> None:
         self._transmitter.begin(run)

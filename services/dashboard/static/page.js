@@ -71,7 +71,8 @@ function show() {
   $("skip").disabled ||= now.air !== "playing";
   $("stop").disabled ||= now.air === "stopped";
   const going = now.air === "playing";
-  $("pause").setAttribute("aria-label", going ? "Pause" : now.air === "stopped" ? "Start" : "Resume");
+  $("pause").title = going ? "Pause" : now.air === "stopped" ? "Start" : "Resume";
+  $("pause").setAttribute("aria-label", $("pause").title);
 }
 
 function showNow(air) {
@@ -128,6 +129,7 @@ function showNext() {
   }
   const queue = (controller?.queue ?? []).filter((id) => id !== player?.loop_id).slice(0, 6);
   fill($("queue"), queue, (id) => [element("li", controller.titles?.[id] || "A loop without a name")]);
+  sentence($("change"), player?.transition ?? "");
   const reasons = [controller?.waiting];
   if (station.alive.controller && generator && !station.alive.generator) {
     reasons.push("The generator is away; it begins again by itself.");
@@ -151,6 +153,7 @@ function showElsewhere() {
   const muted = player?.driver === "null";
   $("volume").disabled = muted || !station.alive.controller;
   $("volume").title = muted ? "This machine plays no sound; set the volume where you listen." : "";
+  $("listen").classList.toggle("strong", muted);
   if (controller && !turning) {
     $("volume").value = controller.volume;
     $("volume-figure").value = controller.volume;
