@@ -119,7 +119,7 @@ class Writer:
             threading.Thread(target=self._open, name="opener", daemon=True),
         ]
         self.report: Report = engine.report()
-        self.health = Health(output="Opening the sound device.", output_ok=driver == "null")
+        self.health = Health(output="Opening the sound device.")
         self.blocks = 0
         """Blocks of the tap since the beginning."""
 
