@@ -45,7 +45,7 @@ class Pad:
         strength = np.zeros(len(bins), np.float32)
         f0 = tone.hertz
         rows = [(f0 * h, h**-self.slope * (1.0 if h % 2 else self.odd)) for h in range(1, 64)]
-        if self.octave:
+        if self.octave and f0 > 95.0:
             rows += [(f0 / 2, self.octave), (f0 * 1.5, self.octave * 0.25)]
         for f, plain in rows:
             if f > min(self.top, 0.45 * tone.rate):
