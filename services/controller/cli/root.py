@@ -16,7 +16,9 @@ from shared.errors import InfiniLoopError, UsageError
 
 COMMANDS = MappingProxyType(
     {
+        "analyze": "services.analyzer.cli:analyze",
         "back": "services.controller.cli.steering:back",
+        "doctor": "services.controller.cli.doctor:doctor",
         "hold": "services.controller.cli.steering:hold",
         "pause": "services.controller.cli.steering:pause",
         "precheck": "services.controller.cli.launching:precheck",

@@ -1,0 +1,127 @@
+"""What the controller keeps on disk: its state, the library, and a cache within its budget."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.controller import state as store
+from services.controller import tidy
+from services.controller.leases import LeaseTable
+from services.controller.library import library_file, open_library
+from services.controller.tidy import ORPHAN_S, CacheFile, Needs, plan
+from shared.errors import StoreError
+from shared.messages import Job
+from shared.paths import Paths
+from tests.unit.controller.conftest import a_loop
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    found = Paths.under(tmp_path)
+    found.create()
+    return found
+
+
+def test_the_state_comes_back_as_it_was(paths: Paths) -> None:
+    state, note = store.load(paths, epoch=1)
+    leases = LeaseTable()
+    leases.begin(Job(job_id="j1", token="t", epoch=3, prompt="rain", bpm=80.0), 5.0)
+    state.epoch, state.prompt, state.leases, state.unshelved = 3, "rain – 雨", leases.open, (a_loop("l1"),)
+    store.save(paths, state)
+    assert (store.load(paths, epoch=1), note) == ((state, ""), "")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 40, b"\x93\x01\x02"])
+def test_a_damaged_state_is_set_aside_and_named_and_epochs_go_on(paths: Paths, damage: bytes) -> None:
+    store.state_file(paths).write_bytes(damage)
+    state, note = store.load(paths, epoch=9)
+    aside = next(paths.state.glob("station.msgpack.broken-*"))
+    assert str(aside) in note
+    assert aside.read_bytes() == damage
+    assert state.epoch == 9
+
+
+def test_what_a_killed_writer_left_is_swept_away(paths: Paths) -> None:
+    left = paths.state / ".station.msgpack.4711.part"
+    left.write_bytes(b"half")
+    store.load(paths, epoch=1)
+    assert not left.exists()
+
+
+def test_the_library_takes_a_loop_once_and_gives_it_back(paths: Paths) -> None:
+    loop = a_loop("l1", path=str(paths.loops / "l1.wav"), title="Amber Street")
+    (paths.loops / "l1.wav").write_bytes(b"RIFF")
+    library, _ = open_library(paths)
+    library.add(loop, 1.0)
+    library.add(loop, 2.0)
+    library.heard("l1", 3.0)
+    assert (library.extent().loops, library.last_epoch()) == (1, 1)
+    library.close()
+    library, note = open_library(paths)
+    assert (library.shelf(), note) == ([loop], "")
+    (paths.loops / "l1.wav").unlink()
+    assert library.shelf() == []
+    library.gone(["l1"])
+    assert library.extent().stored == 0
+    library.close()
+
+
+def test_a_damaged_library_is_set_aside_and_named(paths: Paths) -> None:
+    library_file(paths).write_bytes(b"this is no database at all" * 200)
+    library, note = open_library(paths)
+    library.add(a_loop("l1"), 1.0)
+    library.close()
+    assert "set aside as" in note
+    assert next(paths.library.glob("library.sqlite.broken-*")).read_bytes().startswith(b"this is no")
+
+
+def test_a_library_that_cannot_be_begun_is_one_sentence(paths: Paths) -> None:
+    library_file(paths).mkdir()
+    with pytest.raises((StoreError, sqlite3.Error), match=r"library|open"):
+        open_library(paths)
+
+
+def files(names: str, age: float = 1.0, size: int = 10) -> list[CacheFile]:
+    return [CacheFile(Path(name), size, age) for name in names]
+
+
+def needs(needed: str = "", kept: str = "", jobs: str = "") -> Needs:
+    return Needs(frozenset(needed), tuple(kept), frozenset(), frozenset(jobs))
+
+
+def test_within_the_budget_only_old_orphans_go() -> None:
+    old = files("xy", ORPHAN_S + 1)
+    doomed = plan(files("ab") + old, files("j", ORPHAN_S + 1), [], needs("a", "b", "j"), budget=1000, short_of_disk=0)
+    assert doomed == [Path("x"), Path("y")]
+
+
+def test_over_the_budget_the_first_named_go_until_it_fits() -> None:
+    doomed = plan(files("abcd"), [], [], needs("a", "dcba"), budget=20, short_of_disk=0)
+    assert doomed == [Path("d"), Path("c")]
+
+
+def test_a_disk_that_is_nearly_full_takes_all_but_what_is_needed() -> None:
+    doomed = plan(files("abcd"), [], [], needs("ab", "abcd"), budget=1000, short_of_disk=10_000)
+    assert doomed == [Path("c"), Path("d")]
+
+
+@given(
+    st.sets(st.sampled_from("abcdefgh")), st.sets(st.sampled_from("abcdefgh")), st.integers(0, 100), st.integers(0, 100)
+)
+def test_what_is_needed_never_goes(needed: set[str], kept: set[str], budget: int, short: int) -> None:
+    wants = needs("".join(needed), "".join(sorted(kept | needed)))
+    doomed = plan(files("abcdefgh", ORPHAN_S * 2), [], [], wants, budget=budget, short_of_disk=short)
+    assert not {str(path) for path in doomed} & needed
+    assert len(doomed) == len(set(doomed))
+
+
+def test_a_clip_goes_with_its_receipt_and_its_codes_stay(paths: Paths) -> None:
+    for name in ("1-1-ab.wav", "1-1-ab.codes.npz", "1-11-ab.wav"):
+        (paths.clips / name).write_bytes(b"x")
+    tidy.forget_clip(paths, "1-1-ab", frozenset({str(paths.clips / "1-1-ab.codes.npz")}))
+    assert sorted(path.name for path in paths.clips.iterdir()) == ["1-1-ab.codes.npz", "1-11-ab.wav"]
