@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from shared.errors import ProtocolError
+from shared.errors import LinkError, ProtocolError
 from shared.messages import Answer, AnyMessage, Command, Status, decode, encode
 from shared.paths import Paths
 from shared.topology import COMMANDS, STATUS, STATUS_IN, Channel, Role
@@ -207,7 +207,13 @@ class Bus:
         return self._link(socket, channel, channel.connected)
 
     def bind_tcp(self, channel: Channel, host: str, port: int, keys: ServerKeys) -> Link:
-        """Bind over TCP with CURVE; only clients whose public keys lie in ``keys.allowed`` get in."""
+        """Bind over TCP with CURVE; only clients whose public keys lie in ``keys.allowed`` get in.
+
+        Raises
+        ------
+        LinkError
+            The port is taken, or the address is none of this machine's.
+        """
         if self._authenticator is None:
             from zmq.auth.thread import ThreadAuthenticator
 
@@ -218,16 +224,33 @@ class Bus:
         socket.curve_server = True
         socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret
         _keep_alive(socket)
-        socket.bind(channel.tcp_endpoint(host, port))
+        try:
+            socket.bind(channel.tcp_endpoint(host, port))
+        except zmq.ZMQError as error:
+            socket.close(0)
+            raise LinkError(
+                f"Port {port} on {host} cannot be opened for other machines ({error.strerror.lower()}): free it, or "
+                "choose another with `infiniloop set`."
+            ) from error
         return self._link(socket, channel, channel.bound)
 
     def connect_tcp(self, channel: Channel, host: str, port: int, keys: ClientKeys, *, identity: str = "") -> Link:
-        """Connect over TCP with CURVE."""
+        """Connect over TCP with CURVE; the binder may come later.
+
+        Raises
+        ------
+        LinkError
+            ``host`` is no address.
+        """
         socket = self._socket(channel, channel.connected)
         socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = keys.server, keys.public, keys.secret
         _keep_alive(socket)
         self._prepare_connected(socket, channel, identity, ())
-        socket.connect(channel.tcp_endpoint(host, port))
+        try:
+            socket.connect(channel.tcp_endpoint(host, port))
+        except zmq.ZMQError as error:
+            socket.close(0)
+            raise LinkError(f"{host!r} is no address of another machine: name it or give its number.") from error
         return self._link(socket, channel, channel.connected)
 
     def reload_allowed(self, folder: Path) -> None:
@@ -265,8 +288,8 @@ class Bus:
 
     def drop(self, link: Link) -> None:
         """Close one link, as a worker does that lost its peer and will open another."""
-        self._poller.unregister(link._socket)
-        self._sources.pop(link._socket, None)
+        if link._socket in self._sources:
+            self.unwatch(link._socket)
         self._links.remove(link)
         link.close(0)
 

@@ -10,6 +10,7 @@
     ├── AudioFileError           a file is missing, broken, too long or outside its folder
     ├── StoreError               settings, library or state cannot be read or written
     ├── ProtocolError            a message that cannot be understood
+    ├── LinkError                a line to or for another machine cannot be opened
     ├── LockedError              another station already runs in this home
     ├── BackendError             a generator backend failed at a job
     │   ├── BackendUnavailable   the backend cannot run here; says what would change that
@@ -60,6 +61,10 @@ class StoreError(InfiniLoopError):
 
 class ProtocolError(InfiniLoopError):
     """A message of another version, shape or type than agreed."""
+
+
+class LinkError(InfiniLoopError):
+    """A line to another machine, or for one, could not be opened."""
 
 
 class LockedError(InfiniLoopError):

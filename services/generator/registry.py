@@ -24,13 +24,21 @@ def _composer(_paths: Paths, _settings: GeneratorSettings) -> Backend:
     return backend
 
 
+def _musicgen(paths: Paths, settings: GeneratorSettings) -> Backend:
+    from services.generator.backends.musicgen.backend import MusicGenBackend
+
+    return MusicGenBackend(paths, settings)
+
+
 def _musicgpt(paths: Paths, settings: GeneratorSettings) -> Backend:
     from services.generator.backends.musicgpt.backend import MusicGptBackend
 
     return MusicGptBackend(paths, settings)
 
 
-BACKENDS: Mapping[str, Builder] = MappingProxyType({"musicgpt": _musicgpt, "composer": _composer})
+BACKENDS: Mapping[str, Builder] = MappingProxyType(
+    {"musicgen": _musicgen, "musicgpt": _musicgpt, "composer": _composer}
+)
 
 
 class Shelf:

@@ -35,6 +35,7 @@ SETTINGS_CHECK_S = 1.0
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 CHILD_ENDS_WITHIN_S = 0.5
+REOPEN_S = 4.0
 ROOM_BYTES = 64 << 20
 """Free disk below which no clip is begun: it could not be written."""
 
@@ -45,7 +46,7 @@ class Lines:
 
     open_jobs: Callable[[], Link]
     """Opens the line for jobs; called again after the controller was lost."""
-    clips: Link
+    open_clips: Callable[[], Link]
     attach: bool = False
     """The analyzer is on another machine: the audio itself goes along."""
 
@@ -81,6 +82,8 @@ class Generator:
         self._outdated = False
         self._settings_stamp = _stamp(paths.settings_file)
         self._jobs = loop.on(lines.open_jobs(), self._hear)
+        self._clips_line = lines.open_clips()
+        self._refused_since: float | None = None
         loop.every(TICK_S, self._tick)
         loop.every(SETTINGS_CHECK_S, self._check_settings)
         loop.before_closing(self._stop)
@@ -119,8 +122,16 @@ class Generator:
                 log.warning("The clip %s cannot be read again (%s); its job will be sent anew.", action.path, error)
                 self._do(self.worker.lost(time.monotonic()))
                 return
-        if self._lines.clips.send(action.clip, attachment=audio):
-            self._do(self.worker.delivered(time.monotonic()))
+        now = time.monotonic()
+        if self._clips_line.send(action.clip, attachment=audio):
+            self._refused_since = None
+            self._do(self.worker.delivered(now))
+        elif self._lines.attach and now - (self._refused_since or now) > REOPEN_S:
+            # A line between machines that was refused once, for a key that was not known yet, stays dead.
+            self._loop.forget(self._clips_line)
+            self._clips_line, self._refused_since = self._lines.open_clips(), now
+        elif self._refused_since is None:
+            self._refused_since = now
 
     # -- the child ----------------------------------------------------------------------------------------------------
 
@@ -201,7 +212,7 @@ def run(paths: Paths, settings: Settings) -> None:
     """Run the station's own generator until it is told to stop."""
     loop = ServiceLoop(paths)
     name = worker_name(paths)
-    lines = Lines(open_jobs=lambda: loop.bus.connect(JOBS, identity=name), clips=loop.bus.connect(CLIPS))
+    lines = Lines(open_jobs=lambda: loop.bus.connect(JOBS, identity=name), open_clips=lambda: loop.bus.connect(CLIPS))
     generator = Generator(loop, paths, settings, lines, name=name, clips=paths.clips)
     status = loop.bus.connect(STATUS_IN)
     StatusReporter(loop, "generator", status.send, lambda: generator.worker.status(time.monotonic()))

@@ -126,6 +126,8 @@ class Worker:
         self._child_alive = self._child_up = False
         self._clock = _Clock(said=now, heard=now, progress=now, surveyed=now, child=now)
         self._tally = _Tally()
+        self.heard_at: float | None = None
+        """When the controller was heard last."""
 
     @property
     def idle(self) -> bool:
@@ -136,7 +138,7 @@ class Worker:
 
     def hear(self, message: AnyMessage, now: float) -> list[Action]:
         """Something came from the controller."""
-        self._clock.heard = now
+        self._clock.heard = self.heard_at = now
         match message:
             case Job():
                 return self._take(message, now)
@@ -262,7 +264,7 @@ class Worker:
             asked_bpm=job.bpm,
             asked_key=job.key,
             bridge=job.bridge,
-            codes_path=made.codes_path,
+            codes_path=made.codes_path if self._suffix == ".wav" else None,
             min_loop=job.min_loop,
         )
         done = Done(

@@ -96,9 +96,13 @@ class ServiceLoop:
             for farewell in self._farewells:
                 farewell()
         finally:
-            self.bus.close()
-            self._waker.close()
-            self._woken.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the links; ``run`` does it by itself."""
+        self.bus.close()
+        self._waker.close()
+        self._woken.close()
 
     def turn(self, longest_s: float) -> None:
         """One round: wait at most ``longest_s``, handle what is there, make the calls that are due."""
