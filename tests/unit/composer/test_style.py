@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.generator.backends.composer.midi import PROGRAMS
+from services.generator.backends.composer.prompt.lexicon import lexicon
+from services.generator.backends.composer.sound.instruments import INSTRUMENTS
 from services.generator.backends.composer.style import builtin, parse, with_folder
 from shared.errors import BackendError
 
@@ -55,7 +57,10 @@ def test_a_listeners_style_joins_the_others_and_replaces_one_of_its_name(tmp_pat
     assert set(builtin()) | {"small"} == set(styles)
 
 
-def test_every_instrument_has_a_midi_program() -> None:
-    for style in builtin().values():
-        for layer in style.data.layers:
-            assert set(layer.instruments) <= set(PROGRAMS)
+def test_every_instrument_can_sound_and_has_a_midi_program() -> None:
+    names = {name for style in builtin().values() for layer in style.data.layers for name in layer.instruments}
+    names |= {name for kind in lexicon().instruments.values() for name in kind.names if not name.startswith("kit-")}
+    assert names <= set(INSTRUMENTS)
+    assert names <= set(PROGRAMS)
+    kits = {kit for style in builtin().values() if style.data.drums for kit in style.data.drums.kits}
+    assert kits <= set(INSTRUMENTS)

@@ -104,7 +104,8 @@ def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: D
             name = own[0] if own else next((n for n in asked.names if n not in plan.unwanted), asked.names[0])
             layer = msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0)  # noqa: PLW2901
         elif allowed:
-            name = allowed[int(dice.fork(layer.name).throw().random() * len(allowed))]
+            # Layers that may choose among the same instruments choose the same one: two hands, one piano.
+            name = allowed[int(dice.fork("/".join(allowed)).throw().random() * len(allowed))]
         else:
             continue
         players.append(Player(layer, name))

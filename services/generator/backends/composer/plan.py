@@ -12,6 +12,7 @@ from typing import Final
 
 from services.generator.backends.composer import meters, theory
 from services.generator.backends.composer.dice import Dice, seed_text
+from services.generator.backends.composer.prompt.lexicon import spoken
 from services.generator.backends.composer.prompt.understand import TEMPO_RANGE, Wishes, understand
 from services.generator.backends.composer.score import Meter
 from services.generator.backends.composer.style import Style
@@ -80,8 +81,8 @@ class Plan:
             length = f"{labels} of {length}" if len(set(lengths)) == 1 else f"{labels}, {sum(lengths)} bars"
         parts = [self.style_name, f"{self.bpm:g} bpm", self._shown_key, str(self.meter), length]
         if self.only:
-            parts.append("only " + _shown(self.only[0]))
-        parts += [f"no {_shown(name)}" for name in sorted(self.unwanted) if name.startswith("role:")]
+            parts.append("only " + spoken(self.only))
+        parts += ["no " + spoken((name,)) for name in sorted(self.unwanted) if name.startswith("role:")]
         if self.development:
             parts.append("continued")
         return " · ".join(parts)
@@ -90,10 +91,6 @@ class Plan:
     def _shown_key(self) -> str:
         plain = self.mode in {"major", "minor"}
         return self.key if plain else theory.mode_name(self.tonic, self.mode)
-
-
-def _shown(name: str) -> str:
-    return name.removeprefix("role:").replace("-", " ")
 
 
 def make_plan(prompt: str, seed: int, styles: Mapping[str, Style], asked: Asked | None = None) -> Plan:

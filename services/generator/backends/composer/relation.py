@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from services.generator.backends.composer.score import Note, Score
 
-Events = frozenset[tuple[str, int, int]]
-"""What a listener could tell apart: part, pitch and sixteenth."""
+_SAME: Final = 0.2
+"""Quarter notes by which two strokes may differ and be the same one, played by a human hand."""
+
+Events = Mapping[tuple[str, int], tuple[float, ...]]
+"""What a listener could tell apart: for each part and pitch the times at which it is struck."""
 
 
-_EARLY: Final = 0.7
-"""Swung and human notes belong to the sixteenth they were written on: the second of a swung pair of eighths comes as
-much as 0.67 of a sixteenth late, that of sixteenths 0.2, and hands are a few hundredths off."""
-
-
-def events(parts: Mapping[str, Iterable[Note]], offset: float = 0.0) -> Events:
-    return frozenset(
-        (name, note.pitch, math.floor((note.start + offset) * 4 + _EARLY))
-        for name, notes in parts.items()
-        for note in notes
-    )
+def events(parts: Mapping[str, Iterable[Note]]) -> Events:
+    found: dict[tuple[str, int], list[float]] = {}
+    for name, notes in parts.items():
+        for note in notes:
+            found.setdefault((name, note.pitch), []).append(note.start)
+    return {key: tuple(sorted(starts)) for key, starts in found.items()}
 
 
 def overlap(first: Events, second: Events) -> float:
-    """The share of all events of either that both have (Jaccard's index); two empty ones are the same."""
-    union = first | second
-    return len(first & second) / len(union) if union else 1.0
+    """The share of all strokes of either that both have (Jaccard's index); two empty ones are the same."""
+    total = sum(map(len, first.values())) + sum(map(len, second.values()))
+    shared = sum(_matches(starts, second.get(key, ())) for key, starts in first.items())
+    return shared / (total - shared) if total else 1.0
+
+
+def _matches(first: tuple[float, ...], second: tuple[float, ...]) -> int:
+    count = here = there = 0
+    while here < len(first) and there < len(second):
+        gap = first[here] - second[there]
+        if abs(gap) <= _SAME:
+            count, here, there = count + 1, here + 1, there + 1
+        elif gap < 0:
+            here += 1
+        else:
+            there += 1
+    return count
 
 
 def relation(first: Mapping[str, Iterable[Note]], second: Mapping[str, Iterable[Note]]) -> float:
@@ -36,11 +47,13 @@ def relation(first: Mapping[str, Iterable[Note]], second: Mapping[str, Iterable[
 
 
 def piece_events(score: Score, only: frozenset[str] | None = None) -> Events:
-    """The events of a whole score, sections end to end; ``only`` keeps the parts of these names."""
-    found: set[tuple[str, int, int]] = set()
+    """The strokes of a whole score, sections end to end; ``only`` keeps the parts of these names."""
+    found: dict[tuple[str, int], list[float]] = {}
     offset = 0.0
     for section in score.sections:
-        parts = {part.name: part.notes for part in section.parts if only is None or part.name in only}
-        found |= events(parts, offset)
+        for part in section.parts:
+            if only is None or part.name in only:
+                for note in part.notes:
+                    found.setdefault((part.name, note.pitch), []).append(offset + note.start)
         offset += section.bars * score.meter.quarters
-    return frozenset(found)
+    return {key: tuple(sorted(starts)) for key, starts in found.items()}

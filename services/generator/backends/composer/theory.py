@@ -63,6 +63,7 @@ _MAJOR_QUALITIES: Final[dict[str, tuple[int, ...]]] = {
 }
 _MINOR_QUALITIES: Final[dict[str, tuple[int, ...]]] = {
     "": (0, 3, 7),
+    "5": (0, 7),
     "6": (0, 3, 7, 9),
     "7": (0, 3, 7, 10),
     "9": (0, 3, 7, 10, 14),
@@ -133,10 +134,12 @@ def mode_name(tonic: int, mode: str) -> str:
 
 
 def key_signature(tonic: int, mode: str) -> int:
-    """Sharps (positive) or flats (negative) of the key's parent major scale, −6 to 6."""
+    """Sharps (positive) or flats (negative) of the key's parent major scale, −7 to 7, as the tonic is spelled."""
     parent = {"minor": 3, "harmonic-minor": 3, "dorian": 10, "phrygian": 8, "lydian": 7, "mixolydian": 5}.get(mode, 0)
     sharps = ((tonic + parent) * 7) % 12
-    return sharps - 12 if sharps > 6 else sharps
+    name = (MINOR_TONICS if is_minor(mode) else MAJOR_TONICS)[tonic]
+    flat = "b" in name or (sharps > 6 and "#" not in name)
+    return sharps - 12 if flat and sharps else sharps if sharps <= 7 else sharps - 12
 
 
 def note_name(pitch_class: int, tonic: int, mode: str) -> str:
@@ -184,5 +187,5 @@ def chord(numeral: str, tonic: int, mode: str) -> Chord:
     if suffix not in qualities:
         raise ValueError(f"“{numeral}” has the unknown quality “{suffix}”")
     root = (tonic + _NUMERALS[roman.lower()] + {"b": -1, "#": 1, "": 0}[accidental]) % 12
-    written = {"ø7": "m7b5", "o": "dim", "o7": "dim7"}.get(suffix, ("m" if minor else "") + suffix)
+    written = {"ø7": "m7b5", "o": "dim", "o7": "dim7", "5": "5"}.get(suffix, ("m" if minor else "") + suffix)
     return Chord(root, qualities[suffix], note_name(root, tonic, mode) + written)

@@ -50,6 +50,13 @@ def lexicon() -> Lexicon:
     return msgspec.convert(tomllib.loads(text), Lexicon)
 
 
+def spoken(names: tuple[str, ...]) -> str:
+    """What a listener calls these instruments or this role."""
+    kinds = lexicon().instruments.items()
+    found = next((entry for entry, kind in kinds if set(kind.names) == set(names)), names[0])
+    return found.removeprefix("role:").replace("-", " ")
+
+
 def plain(text: str) -> str:
     """Text as words are compared: no capitals, accents or hyphens; clauses apart by commas.
 

@@ -1,0 +1,187 @@
+"""The embedded composer as a backend: prompt and seed in, an exact loop and the truth about it out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import shared
+from services.generator.backend import ClipFacts, Generation, JobControl
+from services.generator.backends.composer.compose import compose
+from services.generator.backends.composer.midi import midi_bytes
+from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS, Asked, Plan, developed, make_plan
+from services.generator.backends.composer.score import Score
+from services.generator.backends.composer.style import Style, with_folder
+from services.generator.backends.composer.truth import truth_of
+from shared.errors import BackendError, InfiniLoopError
+from shared.messages import Capabilities, Job
+from shared.music import Recipe
+from shared.units import STATION_CHANNELS, STATION_RATE, Audio
+
+if TYPE_CHECKING:
+    from services.generator.backends.composer.sound.render import RenderedPiece
+
+DISCLOSURE: Final = "composed by rules, no AI model; free to use, also commercially"
+_BLOCK: Final = 48_000
+
+
+class Composer:
+    """Composes and renders on this machine: no model, no download, no network.
+
+    Parameters
+    ----------
+    sample_rate
+        Of the clips, in hertz.
+    styles_folder
+        The listener's own styles, beside those that come with the station.
+    """
+
+    def __init__(self, sample_rate: int = STATION_RATE, styles_folder: Path | None = None) -> None:
+        self._sample_rate = sample_rate
+        self._folder = styles_folder
+        self._styles: dict[str, Style] | None = None
+
+    @property
+    def name(self) -> str:
+        return "composer"
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            backend=self.name,
+            available=True,
+            kinds=("clip", "continuation"),
+            sample_rate=self._sample_rate,
+            channels=STATION_CHANNELS,
+            min_seconds=MIN_SECONDS,
+            max_seconds=MAX_SECONDS,
+            tempo_control=True,
+            key_control=True,
+            seed_control=True,
+            exact_loops=True,
+            memory_mb=400.0,
+        )
+
+    def generate(self, job: Job, control: JobControl) -> Generation:
+        """Compose at once, render as the blocks are taken.
+
+        Raises
+        ------
+        BackendError
+            What was asked for cannot be composed; the sentence says what can.
+        """
+        seed = job.seed if job.seed is not None else secrets.randbelow(2**31)
+        styles = self._known_styles()
+        plan = plan_of(job, seed, styles)
+        score = compose(plan, styles[plan.style])
+        control.check()
+        control.report(0.05, "composed")
+        finished: list[ClipFacts] = []
+
+        def blocks() -> Iterator[Audio]:
+            piece = _rendered(score, self._sample_rate, control)
+            for start in range(0, len(piece.samples), _BLOCK):
+                control.check()
+                yield piece.samples[start : start + _BLOCK]
+            finished.append(
+                ClipFacts(
+                    recipe=_recipe(job, seed, plan),
+                    truth=truth_of(plan, score, piece.bounds),
+                    midi=midi_bytes(score) if job.midi else None,
+                )
+            )
+
+        return Generation(self._sample_rate, STATION_CHANNELS, blocks(), _facts(finished))
+
+    def unload(self) -> None:
+        self._styles = None
+
+    def _known_styles(self) -> dict[str, Style]:
+        if self._styles is None:
+            self._styles = with_folder(self._folder)
+        return self._styles
+
+
+def plan_of(job: Job, seed: int, styles: dict[str, Style]) -> Plan:
+    """The plan of a job: a new piece, or the next development of the piece that its parent's recipe tells of."""
+    asked = Asked(job.bpm, job.key, job.meter, job.bars, job.seconds, job.piece)
+    parent = job.parent_recipe
+    try:
+        plan = make_plan(job.prompt, seed, styles, asked)
+        if parent is None or parent.backend != "composer" or parent.seed is None:
+            return plan
+        return _continued(plan, parent, styles, asked)
+    except BackendError:
+        raise
+    except InfiniLoopError as error:
+        raise BackendError(str(error)) from error
+
+
+def _continued(plan: Plan, parent: Recipe, styles: dict[str, Style], asked: Asked) -> Plan:
+    """Take the parent's theme along; a changed prompt keeps its tempo and key unless it names others."""
+    told = parent.options
+    before = make_plan(parent.prompt, parent.seed or 0, styles, _asked_of(told))
+    kept = replace(
+        plan,
+        tonic=plan.tonic if asked.key else before.tonic,
+        mode=plan.mode if asked.key else before.mode if before.style == plan.style else plan.mode,
+        seed_text=before.seed_text,
+        development=int(told.get("development") or 0),
+    )
+    if asked.bpm is None and asked.seconds is None and before.meter == plan.meter:
+        kept = replace(kept, bpm=before.bpm)
+    return developed(kept)
+
+
+def _asked_of(told: dict[str, str | int | float | bool | None]) -> Asked:
+    bpm, key, meter = told.get("bpm"), told.get("key"), told.get("meter")
+    return Asked(
+        bpm=float(bpm) if isinstance(bpm, (int, float)) else None,
+        key=key if isinstance(key, str) else None,
+        meter=meter if isinstance(meter, str) else None,
+    )
+
+
+def _recipe(job: Job, seed: int, plan: Plan) -> Recipe:
+    """Enough to compose it again: figures are given as they became, so that they hold whatever the prompt says."""
+    options: dict[str, str | int | float | bool | None] = {
+        "bpm": plan.bpm,
+        "key": job.key,
+        "meter": str(plan.meter),
+        "piece": job.piece,
+        "development": plan.development,
+    }
+    return Recipe(
+        prompt=job.prompt,
+        backend="composer",
+        seed=seed,
+        code_licence="MIT",
+        disclosure=DISCLOSURE,
+        plan=plan.line,
+        style=plan.style,
+        versions={"infiniloop": shared.__version__},
+        options=options,
+        parent_clip=job.parent_clip,
+        splice_s=job.splice_s,
+    )
+
+
+def _rendered(score: Score, sample_rate: int, control: JobControl) -> RenderedPiece:
+    # Rendering brings numpy's heavier relatives along; composing alone (plans, MIDI) does not need them.
+    from services.generator.backends.composer.sound.render import render_piece
+
+    def progress(fraction: float) -> None:
+        control.report(0.05 + 0.95 * fraction, "rendering")
+
+    return render_piece(score, sample_rate, progress=progress, cancelled=control.cancelled)
+
+
+def _facts(finished: list[ClipFacts]) -> Callable[[], ClipFacts]:
+    def facts() -> ClipFacts:
+        if not finished:
+            raise BackendError("The clip is not finished; take all of its blocks before asking for its facts.")
+        return finished[0]
+
+    return facts
