@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.generator.backend import ClipFacts, Generation, JobControl
-from services.generator.backends.composer.backend import DISCLOSURE, Composer
+from services.generator.backends.composer.backend import DISCLOSURE, ComposerBackend
 from shared.errors import BackendError, Cancelled
 from shared.messages import Job
 from shared.units import Audio
@@ -17,7 +17,7 @@ def job(prompt: str = "lo-fi", **fields: object) -> Job:
 
 
 def make(wanted: Job, control: JobControl | None = None) -> tuple[Audio, ClipFacts]:
-    generation: Generation = Composer().generate(wanted, control or JobControl())
+    generation: Generation = ComposerBackend().generate(wanted, control or JobControl())
     samples = np.concatenate(list(generation.blocks))
     return samples, generation.facts()
 
@@ -67,7 +67,7 @@ def test_the_same_job_gives_the_same_bytes_and_another_seed_does_not() -> None:
 
 
 def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
-    composer, control = Composer(), JobControl()
+    composer, control = ComposerBackend(), JobControl()
     first = composer.generate(job("chiptune", bars=1), control)
     heard = np.concatenate(list(first.blocks))
     recipe = first.facts().recipe
@@ -85,14 +85,14 @@ def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
 
 
 def test_without_a_seed_one_is_drawn_and_told() -> None:
-    generation = Composer().generate(job(bars=1, seed=None), JobControl())
+    generation = ComposerBackend().generate(job(bars=1, seed=None), JobControl())
     list(generation.blocks)
     assert generation.facts().recipe.seed is not None
 
 
 def test_a_cancelled_job_stops() -> None:
     stop = [False]
-    generation = Composer().generate(job(bars=2), JobControl(cancelled=lambda: stop[0]))
+    generation = ComposerBackend().generate(job(bars=2), JobControl(cancelled=lambda: stop[0]))
     stop[0] = True
     with pytest.raises(Cancelled):
         list(generation.blocks)
@@ -100,9 +100,9 @@ def test_a_cancelled_job_stops() -> None:
 
 def test_facts_wait_for_the_last_block() -> None:
     with pytest.raises(BackendError, match="not finished"):
-        Composer().generate(job(bars=1), JobControl()).facts()
+        ComposerBackend().generate(job(bars=1), JobControl()).facts()
 
 
 def test_figures_out_of_range_are_a_backend_error_with_the_range() -> None:
     with pytest.raises(BackendError, match="20 to 300 bpm"):
-        Composer().generate(job(bpm=7.0), JobControl())
+        ComposerBackend().generate(job(bpm=7.0), JobControl())

@@ -28,7 +28,7 @@ DISCLOSURE: Final = "composed by rules, no AI model; free to use, also commercia
 _BLOCK: Final = 48_000
 
 
-class Composer:
+class ComposerBackend:
     """Composes and renders on this machine: no model, no download, no network.
 
     Parameters
