@@ -29,8 +29,10 @@ from shared.messages import (
     TransitionFailed,
 )
 from shared.paths import Paths
+from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
-from shared.topology import CLIPS, LOOPS, RECEIPTS, STATUS_IN
+from shared.settings.watch import SettingsWatch
+from shared.topology import CLIPS, CLIPS_LAN, LOOPS, RECEIPTS, STATUS_IN
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -48,9 +50,11 @@ Receipt: TypeAlias = ClipAccepted | ClipRejected
 class Analyzer:
     """What has been asked, what has been answered, and what still waits to be sent."""
 
-    def __init__(self, loop: ServiceLoop, paths: Paths, target_lufs: float) -> None:
-        self._loop, self._paths, self._target_lufs = loop, paths, target_lufs
+    def __init__(self, loop: ServiceLoop, paths: Paths, settings: Settings) -> None:
+        self._loop, self._paths, self._target_lufs = loop, paths, settings.analyzer.loudness
         loop.on(loop.bus.bind(CLIPS), self._receive)
+        watch = SettingsWatch(paths, settings)
+        Door(loop, paths, CLIPS_LAN, lambda: watch.current().controller, self._receive_guest)
         self._player = loop.bus.connect(LOOPS)
         self._controller = loop.bus.connect(RECEIPTS)
         self._status = loop.bus.connect(STATUS_IN)
@@ -86,6 +90,14 @@ class Analyzer:
             )
         else:
             log.warning("A %s is not for the analyzer and was dropped.", type(message).__name__)
+
+    def _receive_guest(self, received: Received) -> None:
+        """A generator on another machine sends clips and nothing else, and never a path."""
+        message = received.message
+        if isinstance(message, Clip) and received.attachment is not None:
+            self._take(msgspec.structs.replace(message, path=None, codes_path=None), received.attachment)
+        else:
+            log.warning("A %s came from another machine and was dropped.", type(message).__name__)
 
     def _take(self, clip: Clip, attachment: bytes | None) -> None:
         if (receipt := self._answered.get(clip.job_id)) is not None:
@@ -166,7 +178,7 @@ def run(paths: Paths, settings: Settings) -> None:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     loop = ServiceLoop(paths)
-    analyzer = Analyzer(loop, paths, settings.analyzer.loudness)
+    analyzer = Analyzer(loop, paths, settings)
     try:
         loop.run()
     finally:

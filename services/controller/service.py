@@ -29,11 +29,12 @@ from shared.durable import replace_file
 from shared.errors import InfiniLoopError, StoreError
 from shared.messages import Answer, Command, ControllerStatus, Heartbeat, Status, encode
 from shared.paths import Paths
+from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.runtime.supervisor import SHUTDOWN_CODE
 from shared.settings import Settings
 from shared.settings.store import set_aside_broken
-from shared.topology import CLIPS, COMMANDS, JOBS, LOOPS, RECEIPTS
+from shared.topology import CLIPS, COMMANDS, JOBS, JOBS_LAN, LOOPS, RECEIPTS
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ class Controller:
         self._load = 0.0
         self._store_fault = ""
         self.exit_code = 0
-        self._peers: dict[str, tuple[Link, bytes]] = {}
+        self._peers: dict[str, tuple[Link | Door, bytes]] = {}
         self._jobs = loop.on(loop.bus.bind(JOBS), self._hear_worker)
+        self._door = Door(loop, paths, JOBS_LAN, lambda: self.station.settings.controller, self._hear_guest)
         loop.on(loop.bus.bind(RECEIPTS), self._hear)
         self._commands = loop.on(loop.bus.bind(COMMANDS), self._hear_command)
         self._player = loop.bus.connect(LOOPS)
@@ -123,6 +125,12 @@ class Controller:
     def _hear_worker(self, received: Received) -> None:
         key = received.peer.hex()
         self._peers[key] = (self._jobs, received.peer)
+        self._do(self.station.receive(received.message, time.monotonic(), key))
+
+    def _hear_guest(self, received: Received) -> None:
+        """A generator on another machine; it cannot take a local one's name."""
+        key = f"lan-{received.peer.hex()}"
+        self._peers[key] = (self._door, received.peer)
         self._do(self.station.receive(received.message, time.monotonic(), key))
 
     def _hear(self, received: Received) -> None:

@@ -30,7 +30,7 @@ def run(paths: Paths, settings: Settings, host: str, key: KeyFile) -> None:
         ``host`` is no address.
     """
     loop = ServiceLoop(paths)
-    name, keys = worker_name(paths), key.client_keys
+    name, keys = f"{key.name}-{worker_name(paths)}"[:80], key.client_keys
     folder = paths.cache / "sent"
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder, older_than_s=0.0)

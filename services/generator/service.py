@@ -21,11 +21,11 @@ from services.generator.actions import Action, Deliver, Reconnect, Renew, Say, T
 from services.generator.frames import Made, Make, Missed, Order
 from services.generator.inference import InferenceProcess
 from services.generator.worker import Limits, Worker
-from shared import settings as settings_store
 from shared.bus import Link, Received
 from shared.paths import Paths
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.settings import Settings
+from shared.settings.watch import SettingsWatch
 from shared.topology import CLIPS, JOBS, STATUS_IN
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ class Generator:
         command: Sequence[str] = inference.COMMAND,
         limits: Limits | None = None,
     ) -> None:
-        self._loop, self._paths, self._settings, self._lines = loop, paths, settings, lines
+        self._loop, self._paths, self._lines = loop, paths, lines
+        self._watch, self._settings = SettingsWatch(paths, settings), settings.generator
         self._clips, self._command = clips, command
         self.worker = Worker(
             name,
@@ -80,7 +81,6 @@ class Generator:
         self._child: InferenceProcess | None = None
         self._delay = FIRST_DELAY_S
         self._outdated = False
-        self._settings_stamp = _stamp(paths.settings_file)
         self._jobs = loop.on(lines.open_jobs(), self._hear)
         self._clips_line = lines.open_clips()
         self._refused_since: float | None = None
@@ -136,7 +136,7 @@ class Generator:
     # -- the child ----------------------------------------------------------------------------------------------------
 
     def _begin_child(self) -> None:
-        self._child = child = InferenceProcess(self._paths, self._settings.generator, self._command)
+        self._child = child = InferenceProcess(self._paths, self._settings, self._command)
         self._loop.bus.watch(child.fileno(), self._read_child)
         self._do(self.worker.child_began(time.monotonic()))
 
@@ -194,11 +194,7 @@ class Generator:
 
     def _check_settings(self) -> None:
         """New settings for the generator take effect with a new child, between two jobs."""
-        if (stamp := _stamp(self._paths.settings_file)) == self._settings_stamp:
-            return
-        self._settings_stamp = stamp
-        changed, _ = settings_store.load(self._paths)
-        if changed.generator != self._settings.generator:
+        if (changed := self._watch.current().generator) != self._settings:
             self._settings, self._outdated = changed, True
 
     def _stop(self) -> None:
@@ -223,11 +219,3 @@ def worker_name(paths: Paths) -> str:
     """A name that this home's generator keeps over restarts, and no other has."""
     host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname().split(".")[0])[:40].strip("-") or "worker"
     return f"{host}-{hashlib.sha256(os.fsencode(paths.cache)).hexdigest()[:8]}"
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size

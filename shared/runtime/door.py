@@ -22,6 +22,8 @@ LOOK_S = 1.0
 class Door:
     """Binds a channel over TCP while ``lan`` is on, and keeps to the keys that are allowed at any moment.
 
+    ``wanted`` is asked for the settings once a second, so that turning ``lan`` on needs no restart.
+
     A key that is added gets in within a second. When one is removed the channel is bound anew, which ends every
     connection; those that are still allowed are back at once.
     """
@@ -31,13 +33,13 @@ class Door:
         loop: ServiceLoop,
         paths: Paths,
         channel: Channel,
-        settings: ControllerSettings,
+        wanted: Callable[[], ControllerSettings],
         handler: Callable[[Received], None],
         *,
         look_s: float = LOOK_S,
     ) -> None:
         self._loop, self._paths, self._channel, self._handler = loop, paths, channel, handler
-        self._settings = settings
+        self._wanted, self._settings = wanted, wanted()
         self._link: Link | None = None
         self._allowed: frozenset[str] = frozenset()
         self.problem = ""
@@ -49,19 +51,16 @@ class Door:
     def is_open(self) -> bool:
         return self._link is not None
 
-    def set(self, settings: ControllerSettings) -> None:
-        """Follow new settings."""
-        if settings != self._settings:
-            self._settings = settings
-            self._close()
-            self._look()
-
-    def send(self, message: AnyMessage, to: bytes) -> bool:
+    def send(self, message: AnyMessage, *, to: bytes) -> bool:
         """Answer a peer; False if it is gone."""
         return self._link is not None and self._link.send(message, to=to)
 
     def _look(self) -> None:
+        before, self._settings = _about(self._settings), self._wanted()
+        if before != _about(self._settings):
+            self._close()
         if not self._settings.lan:
+            self.problem = ""
             return
         try:
             allowed = frozenset(guest.public for guest in keys.guests(self._paths))
@@ -91,3 +90,7 @@ class Door:
         if self._link is not None:
             self._loop.forget(self._link)
             self._link = None
+
+
+def _about(settings: ControllerSettings) -> tuple[bool, str, int, int]:
+    return settings.lan, settings.lan_host, settings.jobs_port, settings.clips_port

@@ -118,9 +118,8 @@ def _make_all(
     from services.generator.bench import Bench
 
     reports: list[dict[str, Any]] = []
-    # Beneath the cache, so that what a killed command leaves behind is cleared away with it.
     with (
-        tempfile.TemporaryDirectory(dir=paths.clips, prefix=".generate-") as folder,
+        tempfile.TemporaryDirectory(prefix="infiniloop-") as folder,
         Bench(paths, chosen.generator) as bench,
         ProgressLine(len(targets)) as line,
     ):

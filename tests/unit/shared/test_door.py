@@ -34,7 +34,7 @@ class Side:
         self.guest = Bus(paths)
         self.heard: list[bytes] = []
         self.settings = ControllerSettings(lan=True, lan_host="127.0.0.1", jobs_port=free_port())
-        self.door = Door(self.loop, paths, JOBS_LAN, self.settings, self._hear, look_s=0.1)
+        self.door = Door(self.loop, paths, JOBS_LAN, lambda: self.settings, self._hear, look_s=0.05)
 
     def gets_in(self, key: keys.KeyFile, name: str, within_s: float = 10.0) -> bool:
         """Knock again and again as a worker does: a line that was refused once stays dead."""
@@ -73,18 +73,21 @@ def test_a_key_that_is_made_later_gets_in_and_one_that_is_removed_does_not(side:
 
 
 def test_it_is_shut_while_nobody_wants_it(side: Side) -> None:
-    side.door.set(dataclasses.replace(side.settings, lan=False))
-    assert not side.door.is_open
-    side.loop.turn(0.1)
+    assert side.door.is_open
+    side.settings = dataclasses.replace(side.settings, lan=False)
+    until = time.monotonic() + 10
+    while side.door.is_open and time.monotonic() < until:
+        side.loop.turn(0.05)
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", side.settings.jobs_port)):
         pass
 
 
 def test_a_busy_port_is_said_once_and_tried_again(side: Side, paths: Paths, caplog: pytest.LogCaptureFixture) -> None:
-    second = Door(side.loop, paths, JOBS_LAN, side.settings, side._hear, look_s=0.1)
+    settings = side.settings
+    second = Door(side.loop, paths, JOBS_LAN, lambda: settings, side._hear, look_s=0.05)
     assert not second.is_open
     assert f"Port {side.settings.jobs_port}" in second.problem
-    side.door.set(dataclasses.replace(side.settings, lan=False))
+    side.settings = dataclasses.replace(settings, lan=False)
     until = time.monotonic() + 10
     while not second.is_open and time.monotonic() < until:
         side.loop.turn(0.05)

@@ -6,10 +6,8 @@ Its command line (version 0.3.28): ``musicgpt [--model MODEL] [--secs 1..30] [--
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +35,6 @@ TRIMMED_S = 1
 CODE_LICENCE = "MIT"
 WEIGHTS_LICENCE = "CC-BY-NC 4.0"
 _BLOCK = SAMPLE_RATE
-_STALE_S = 3_600.0
 _SUFFIX = ".musicgpt.wav"
 _KEY_MINOR = re.compile(r"^([A-Ga-g][#b♯♭]?)m$")
 
@@ -48,7 +45,6 @@ class MusicGptBackend:
     def __init__(self, paths: Paths, settings: GeneratorSettings) -> None:
         self._paths, self._settings = paths, settings
         self._patience = Patience(paths.state / "musicgpt.json")
-        _sweep(paths.clips)
 
     @property
     def name(self) -> str:
@@ -98,7 +94,7 @@ class MusicGptBackend:
             seconds = job.bars * beats * 60.0 / job.bpm
         seconds = self._settings.duration if seconds is None else seconds
         if not SHORTEST_S <= seconds <= LONGEST_S:
-            raise UsageError(f"MusicGPT makes {SHORTEST_S} to {LONGEST_S} s at a time, not {seconds:g}: ask for that.")
+            raise UsageError(f"MusicGPT makes {SHORTEST_S} to {LONGEST_S} s at a time: {seconds:g} s is out of that.")
         return seconds
 
     def _obstacle(self, found: Installation, model: str) -> str | None:
@@ -229,11 +225,3 @@ def wording(job: Job) -> str:
     said = ", ".join(words)
     # "exit" alone is a command of the program.
     return f"{said} music" if said in ("", "exit") else said
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a run left behind that was killed long ago."""
-    with contextlib.suppress(OSError):
-        for path in folder.glob(f".*{_SUFFIX}"):
-            if time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink(missing_ok=True)
