@@ -7,6 +7,7 @@ import http.client
 import io
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -34,21 +35,27 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def dashboard(paths: Paths, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The service as the station runs it, in the home of ``paths``; answering when it is yielded."""
+def service(paths: Paths, name: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One service as the station runs it, in the home of ``paths``; ``settings`` are ``SECTION_KEY="value"``."""
     environment = {
         **os.environ,
         "INFINILOOP_HOME": str(paths.config.parent),
-        "INFINILOOP_DASHBOARD_PORT": str(port),
+        "INFINILOOP_PLAYER_DRIVER": "null",
+        **{f"INFINILOOP_{key}": value for key, value in settings.items()},
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "services", "service", "dashboard", "--bare"], env=environment
-    ) as child:
+    with subprocess.Popen([sys.executable, "-m", "services", "service", name, "--bare"], env=environment) as child:
         try:
             yield child
         finally:
             child.terminate()
-            assert child.wait(4.0) == 0
+            assert child.wait(4.0) in (0, -signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def dashboard(paths: Paths, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The dashboard at this port; it answers once ``connect`` has returned."""
+    with service(paths, "dashboard", DASHBOARD_PORT=str(port)) as child:
+        yield child
 
 
 def connect(port: int) -> http.client.HTTPConnection:

@@ -30,6 +30,7 @@ from tests.pipeline.dashboard import (
     free_port,
     longest_silence,
     request,
+    service,
 )
 
 SECOND_OF_MP3 = 160_000 // 8
@@ -88,6 +89,22 @@ def test_a_player_that_begins_again_finds_the_same_listeners(paths: Paths) -> No
     sound = decode(first + second)
     assert len(sound) > 7.5 * 48_000
     assert longest_silence(sound[4_800:]) < 0.05
+
+
+def test_the_real_player_is_heard_and_followed_when_it_was_killed(paths: Paths) -> None:
+    port = free_port()
+    with dashboard(paths, port), service(paths, "player") as player:
+        connection, response = open_stream(port)
+        with contextlib.closing(connection):
+            heard = read_seconds(response, 3.0)
+            player.kill()
+            player.wait()
+            with service(paths, "player"):
+                heard += read_seconds(response, 3.0)
+    sound = decode(heard)[4_800:]
+    assert np.abs(sound).max() > 0.05
+    # The new one fades in; until it is back, a listener lives on what it holds.
+    assert longest_silence(sound) < 0.05
 
 
 def test_a_newcomer_hears_the_last_seconds_at_once(paths: Paths) -> None:
