@@ -55,7 +55,7 @@ class Report:
 
 
 class Engine:
-    """Renders blocks of at most ``block`` frames."""
+    """Renders blocks of at most ``block`` frames; the sound rises over its first ``fade_in`` frames."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Engine:
         *,
         loudness: float = -16.0,
         block: int = TAP_BLOCK,
+        fade_in: int = STOP_FRAMES,
     ) -> None:
         self._shelf = Shelf(first, wanted)
         self._conductor = Conductor(first, self._shelf, moves, loudness=loudness)
@@ -77,7 +78,7 @@ class Engine:
         self.programme: Audio = np.zeros((block, STATION_CHANNELS), np.float32)
         """The last block of programme, before transport and volume; see ``render``."""
         self._apply(wanted)
-        self._transport.to(1.0 if wanted.playing and not wanted.stopped else 0.0, STOP_FRAMES)
+        self._transport.to(1.0 if wanted.playing and not wanted.stopped else 0.0, fade_in)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ two that are shipped. A player that is killed is heard again within two seconds.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.player.engine import Engine
+from services.player.gains import STOP_FRAMES
 from services.player.librarian import Librarian
 from services.player.moves import MoveShop
 from services.player.outputs.output import Output
@@ -51,10 +53,14 @@ from shared.paths import Paths
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.settings import Settings
 from shared.topology import LOOPS, RECEIPTS, STATUS, STATUS_IN
+from shared.units import STATION_RATE
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+SIGN = "player.sounding"
+"""A file in the state folder while a player lives: one that finds it there at its start follows a killed one."""
+RETURN_FRAMES = STATION_RATE // 20
 _LOOK_S = 0.1
 _HELLO_S = 0.5
 _REPORT_S = 1.0
@@ -100,6 +106,9 @@ class _Player:
         self._controller = 0
         self._greeted = False
         wanted = last_wanted(paths, settings)
+        self._sign = paths.state / SIGN
+        # Whoever was in the middle of a song waits for no gentle beginning.
+        self._fade_in = RETURN_FRAMES if self._sign.exists() else STOP_FRAMES
         self._tap = TapSender(paths)
         self._writer = Writer(
             self._engine(self._first(wanted), wanted),
@@ -126,6 +135,8 @@ class _Player:
     def run(self) -> None:
         self._tap.start()
         self._writer.start()
+        with contextlib.suppress(OSError):
+            self._sign.touch()
         gc.collect()
         gc.freeze()
         try:
@@ -134,6 +145,8 @@ class _Player:
             self._writer.stop()
             self._tap.stop()
             self._reader.shutdown(wait=False, cancel_futures=True)
+            with contextlib.suppress(OSError):
+                self._sign.unlink(missing_ok=True)
 
     # -- the beginning ------------------------------------------------------------------------------------------------
 
@@ -147,11 +160,13 @@ class _Player:
         return any_startup_loop(random.Random())
 
     def _engine(self, first: LoadedLoop, wanted: Wanted) -> Engine:
-        return Engine(first, wanted, self._moves.ask, loudness=self._settings.analyzer.loudness)
+        loudness = self._settings.analyzer.loudness
+        return Engine(first, wanted, self._moves.ask, loudness=loudness, fade_in=self._fade_in)
 
     def _rescue(self) -> Engine:
         """A new programme after a fault: the wanted state without the loops that may be at fault."""
         wanted = self._writer.report.wanted
+        self._fade_in = RETURN_FRAMES
         self._loop.call_soon(self._look)
         return self._engine(any_startup_loop(random.Random()), wanted)
 
