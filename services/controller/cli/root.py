@@ -26,6 +26,7 @@ COMMANDS = MappingProxyType(
         "pause": "services.controller.cli.steering:pause",
         "precheck": "services.controller.cli.launching:precheck",
         "presets": "services.controller.cli.presets:presets",
+        "render": "services.controller.cli.render:render",
         "resume": "services.controller.cli.steering:resume",
         "save": "services.controller.cli.saving:save",
         "service": "services.controller.cli.service:service",

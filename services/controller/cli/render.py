@@ -1,0 +1,140 @@
+"""``infiniloop render``: the station's programme straight to a file, faster than real time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from services.controller.cli.asking import json_option, say
+from shared.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from services.player.offline import Programme
+    from shared.units import Audio
+
+FORMATS = MappingProxyType(
+    {
+        ".wav": ("WAV", "PCM_24"),
+        ".flac": ("FLAC", "PCM_24"),
+        ".ogg": ("OGG", "VORBIS"),
+        ".mp3": ("MP3", "MPEG_LAYER_III"),
+    }
+)
+SHORTEST_MINUTES, LONGEST_MINUTES = 0.1, 720.0
+
+
+@click.command()
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="wav, flac, ogg, mp3."
+)
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="How long it is to be.")
+@click.option("--prompt", help="What it is to sound like; the station's default without it.")
+@click.option("--seed", type=int, help="The same seed gives the same bytes.")
+@json_option
+def render(output: Path, minutes: float, prompt: str | None, seed: int | None, as_json: bool) -> None:
+    """Write the station's programme, composed and mixed, to a file."""
+    from services.controller.cli.rendering import Makers, loops_of
+    from services.controller.commands import check_prompt
+    from services.controller.state import DEFAULT_PROMPT
+    from shared import settings
+    from shared.paths import Paths
+    from shared.units import STATION_RATE
+
+    if output.suffix.lower() not in FORMATS:
+        raise UsageError(f"{output.suffix or output} cannot be written: choose a name in {', '.join(FORMATS)}.")
+    if not SHORTEST_MINUTES <= minutes <= LONGEST_MINUTES:
+        raise UsageError(f"minutes must be {SHORTEST_MINUTES:g} to {LONGEST_MINUTES:g}, not {minutes:g}.")
+    if not output.absolute().parent.is_dir():
+        raise StoreError(f"The folder {output.absolute().parent} does not exist: make it first, or choose another.")
+    words = DEFAULT_PROMPT if prompt is None else check_prompt(prompt)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    chosen, _ = settings.load(Paths.from_environment())
+    frames = round(minutes * 60 * STATION_RATE)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="infiniloop-render-") as folder:
+        makers = Makers(Path(folder))
+        try:
+            from services.player.offline import Programme
+
+            programme = Programme(loops_of(words, seed, makers, Path(folder)), chosen.player)
+            _write(output.absolute(), programme.blocks(frames))
+        finally:
+            makers.close()
+    taken = time.perf_counter() - began
+    report = _report(programme, frames, chosen.player.variation)
+    speed = frames / STATION_RATE / taken
+    text = (
+        f"Rendered {_length(frames / STATION_RATE)} of “{words}” to {output}: {len(programme.songs)} songs, "
+        f"seed {seed}, {speed:.1f} × real time."
+    )
+    say(
+        text,
+        as_json=as_json,
+        path=str(output.absolute()),
+        prompt=words,
+        seed=seed,
+        seconds=frames / STATION_RATE,
+        times_real_time=round(speed, 2),
+        **report,
+    )
+
+
+def _write(target: Path, blocks: Iterable[Audio]) -> None:
+    import soundfile
+
+    from shared.units import STATION_CHANNELS, STATION_RATE
+
+    form, subtype = FORMATS[target.suffix.lower()]
+    beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    try:
+        with (
+            beside.open("wb") as raw,
+            soundfile.SoundFile(raw, "w", STATION_RATE, STATION_CHANNELS, format=form, subtype=subtype) as file,
+        ):
+            for block in blocks:
+                file.write(block)
+        beside.replace(target)
+    except (OSError, soundfile.SoundFileError) as error:
+        cause = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+        raise StoreError(f"{target} cannot be written ({cause}): choose another place, or free some space.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _report(programme: Programme, frames: int, variation: str) -> dict[str, Any]:
+    from services.controller.cli.rendering import longest_run
+    from services.controller.naming import named
+    from shared.units import STATION_RATE
+
+    ends = [song.frame for song in programme.songs[1:]] + [frames]
+    runs = [
+        longest_run(song.loop, end - song.frame, variation) for song, end in zip(programme.songs, ends, strict=True)
+    ]
+    return {
+        "songs": len(programme.songs),
+        "loops": len({song.loop.loop_id for song in programme.songs}),
+        "longest_run_of_one_pass": max(run.longest for run in runs),
+        "programme": [
+            {
+                "at_s": round(song.frame / STATION_RATE, 3),
+                "title": named(song.loop).title,
+                "bpm": song.loop.bpm,
+                "key": song.loop.key,
+                "passes": run.passes,
+                "entered": song.entered,
+            }
+            for song, run in zip(programme.songs, runs, strict=True)
+        ],
+    }
+
+
+def _length(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
