@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import tempfile
@@ -64,7 +65,9 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
         try:
             from services.player.offline import Programme
 
-            programme = Programme(loops_of(words, seed, makers, Path(folder)), chosen.player)
+            # No song is shorter than this, so there are never more of them.
+            most = math.ceil(minutes * 60 / chosen.player.min_duration)
+            programme = Programme(loops_of(words, seed, most, makers, Path(folder)), chosen.player)
             _write(output.absolute(), programme.blocks(frames))
         finally:
             makers.close()

@@ -60,7 +60,7 @@ class Makers:
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             environment.setdefault(variable, "1")
-        count = count or max(1, min(MOST_MAKERS, (os.cpu_count() or 1) - 1))
+        count = count or min(MOST_MAKERS, os.cpu_count() or 1)
         self._processes = [
             subprocess.Popen(
                 (sys.executable, "-m", __name__, str(folder)),
@@ -122,20 +122,21 @@ class Makers:
                 process.communicate(timeout=5)
 
 
-def loops_of(prompt: str, seed: int, makers: Makers, folder: Path) -> Iterator[LoadedLoop]:
-    """The programme's loops, without end, each made while the ones before it play."""
+def loops_of(prompt: str, seed: int, count: int, makers: Makers, folder: Path) -> Iterator[LoadedLoop]:
+    """The programme's ``count`` loops, each made while the ones before it play."""
     from services.player.store import load_loop
 
     makers.ask(song_job(prompt, seed, 0, None))
-    anchor = makers.next()
-    numbers = itertools.count(1)
-    loop = anchor
-    while True:
-        while makers.under_way < makers.count + 1:
-            makers.ask(song_job(prompt, seed, next(numbers), anchor))
+    loop = anchor = makers.next()
+    asked = 1
+    for number in range(count):
+        while asked < count and makers.under_way < makers.count + 1:
+            makers.ask(song_job(prompt, seed, asked, anchor))
+            asked += 1
         yield load_loop(loop, (folder,))
         Path(loop.path).unlink(missing_ok=True)
-        loop = makers.next()
+        if number + 1 < count:
+            loop = makers.next()
 
 
 @dataclass(frozen=True)
