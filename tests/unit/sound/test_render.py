@@ -13,7 +13,7 @@ from services.generator.backends.composer.sound.loudness import integrated_loudn
 from shared.errors import Cancelled, UsageError
 from tests.unit.sound.scores import band, part, score, section
 
-RATE = 44_100
+RATE = 24_000
 
 
 @pytest.mark.parametrize(("bpm", "meter"), [(97.3, Meter(4, 4)), (171.0, Meter(7, 8)), (66.6, Meter(3, 4))])
@@ -33,8 +33,9 @@ def test_same_score_same_bytes() -> None:
 
 @pytest.mark.parametrize("space", [Space(), Space("hall", 2.5, saturation=0.8, glue=1.0, lofi=0.6)])
 def test_loudness_and_peak_are_as_promised(space: Space) -> None:
-    samples = render_piece(band(space=space), RATE).samples
-    assert integrated_loudness(samples, RATE) == pytest.approx(-16.0, abs=0.3)
+    rate = 48_000
+    samples = render_piece(band(1, space=space), rate).samples
+    assert integrated_loudness(samples, rate) == pytest.approx(-16.0, abs=0.3)
     assert true_peak_db(np.concatenate([samples, samples[:1000]])) <= -1.0
     assert np.isfinite(samples).all()
     assert np.abs(samples.mean(axis=0)).max() < 1e-4
@@ -49,7 +50,7 @@ def test_a_section_is_a_loop_wherever_it_is_cut() -> None:
     two = render_piece(score(section(part("pluck-synth", *moved, reverb=0.6, delay=0.5), bars=1), space=space), RATE)
     turned = np.roll(one.samples, round(1.5 * 0.5 * RATE), axis=0)
     error = turned - two.samples
-    assert 10 * np.log10(np.mean(error**2) / np.mean(turned**2)) < -45
+    assert 10 * np.log10(np.mean(error**2) / np.mean(turned**2)) < -40
 
 
 def test_sections_keep_their_levels() -> None:

@@ -75,13 +75,11 @@ class Band:
             if note.velocity <= 0.0:
                 continue
             held = self._held(note)
-            tone = self._asked(one, note, held)
-            gain, power = self._measured(one, tone)
-            seconds = 0.4 if one.rings else min(held, tone.frames) / self.clock.rate
-            count = max(1, round(seconds / CELL_S))
+            gain, power = self._measured(one, self._asked(one, note, held))
+            count = len(power) if one.rings else max(1, round(held / self.clock.rate / CELL_S))
+            power = power[: min(count, len(cells))]
             first = int(note.start * 60.0 / self.clock.bpm / CELL_S)
-            energy = power * (gain * _loud(one, note)) ** 2
-            cells[np.arange(first, first + count) % len(cells)] += energy
+            cells[np.arange(first, first + len(power)) % len(cells)] += power * (gain * _loud(one, note)) ** 2
 
     def _note(self, one: Instrument, note: Note) -> Audio:
         rate, held = self.clock.rate, self._held(note)
@@ -140,26 +138,28 @@ class Band:
         off = cents_off(sound[round(0.05 * tone.rate) :], tone.hertz, tone.rate)
         return np.array([off if _IN_TUNE_CENTS < abs(off) < 55.0 else 0.0])
 
-    def _measured(self, one: Instrument, tone: Tone) -> tuple[float, float]:
-        """Gain that matches a tone to the common loudness (1 for drums, whose balance is the kit's), and its power."""
+    def _measured(self, one: Instrument, tone: Tone) -> tuple[float, NDArray[np.float64]]:
+        """Gain that matches a tone to the common loudness, and its K-weighted power in each cell.
+
+        The gain of drums is 1: their balance is the kit's.
+        """
         player = self._sampled(one)
         key = ("level", one.name, player and player.font, tone)
-        gain, power = TABLES.get(key, lambda: self._measure(one, tone))
-        return float(gain), float(power)
+        measured = TABLES.get(key, lambda: self._measure(one, tone))
+        return float(measured[0]), measured[1:]
 
     def _measure(self, one: Instrument, tone: Tone) -> NDArray[np.float64]:
         rate = tone.rate
         sound = self._tone(one, tone)[: 3 * rate]
-        step = round(0.05 * rate)
-        steps = max(5, -(-len(sound) // step))
+        step = round(CELL_S / 2 * rate)
+        steps = 2 * max(3, -(-len(sound) // (2 * step)))
         padded = np.zeros((steps * step, sound.shape[1]), np.float32)
         padded[: len(sound)] = sound
         bins = np.abs(np.fft.rfft(padded.reshape(steps, step, -1), axis=1)) ** 2 * (2.0 / step / step)
         heard = np.einsum("sbc,b->s", bins, k_weighting(step, rate) ** 2) / sound.shape[1]
-        if one.rings:
-            return np.array([1.0, float(heard.sum()) * 0.05 / 0.4])
         loudest = float(np.convolve(heard, np.full(5, 0.2), "valid").max())
-        return np.array([_LEVEL / math.sqrt(max(loudest, 1e-10)), float(heard.mean())])
+        gain = 1.0 if one.rings else _LEVEL / math.sqrt(max(loudest, 1e-10))
+        return np.concatenate([[gain], heard.reshape(-1, 2).mean(axis=1)])
 
 
 def _loud(one: Instrument, note: Note) -> float:

@@ -20,7 +20,7 @@ def rain(tone: Tone) -> Audio:
 
 def vinyl(tone: Tone) -> Audio:
     """The surface of an old record: a little hiss, crackles, now and then a click."""
-    return _going_round("vinyl", tone, 500.0, 5200.0, 0.25, drops=9.0, drop_level=26.0)
+    return _going_round("vinyl", tone, 500.0, 5200.0, 0.25, drops=7.0, drop_level=9.0)
 
 
 def riser(tone: Tone) -> Audio:
@@ -55,7 +55,9 @@ def _going_round(
             hits = rng.random(_LAP) < drops / tone.rate
             shared = np.random.default_rng((len(name), 59)).random(_LAP) < drops / tone.rate / 2
             raw += drop_level * (hits | shared) * rng.standard_normal(_LAP) * rng.random(_LAP)
-            sides.append(_filtered(raw, tone.rate, low, high))
+            once = _filtered(raw, tone.rate, low, high)
+            loud = 5.0 * np.sqrt(np.mean(once**2))
+            sides.append(np.tanh(once / loud) * loud)  # a crackle, not a shot
         return np.stack(sides, axis=1).astype(np.float32)
 
     lap = TABLES.get((name, tone.rate), table)

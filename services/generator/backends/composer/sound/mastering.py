@@ -35,7 +35,7 @@ _TARGET_DB: Final = np.array(
 _BASS_IS_MONO: Final = 150.0
 _TOWARDS: Final = 0.55
 _MOST_DB: Final = 4.5
-_SIDE_DB: Final = (-10.5, -5.5)
+_SIDE_DB: Final = (-9.0, -5.5)
 """Range of side against middle that the width is brought into."""
 
 

@@ -23,8 +23,8 @@ from services.generator.backends.composer.sound.rooms import impulse, sides
 from shared.units import Audio
 
 LEVELS_DB: Final[dict[Family, float]] = {
-    "drums": -16.5,
-    "bass": -18.0,
+    "drums": -18.5,
+    "bass": -17.5,
     "keys": -19.5,
     "pluck": -20.0,
     "wind": -19.0,
