@@ -39,7 +39,7 @@ function situation() {
   if (!alive.controller) {
     const notice = station.sounding
       ? "The controller is away, so commands have to wait. The music plays on, and it comes back by itself."
-      : "The controller is away. It begins again by itself within seconds.";
+      : "The controller and the player are away. They begin again by themselves within seconds.";
     if (station.sounding) return { air: "playing", words: "On air", notice: controller ? notice : "" };
     return controller ? { air: "away", words: "Away", notice } : { air: "starting", words: "Starting" };
   }
@@ -129,8 +129,8 @@ function showNext() {
   }
   const queue = (controller?.queue ?? []).filter((id) => id !== player?.loop_id).slice(0, 6);
   fill($("queue"), queue, (id) => [element("li", controller.titles?.[id] || "A loop without a name")]);
-  sentence($("change"), player?.transition ?? "");
-  const reasons = [controller?.waiting];
+  sentence($("change"), player?.transition ? `The change: ${player.transition}.` : "");
+  const reasons = [making ? "" : controller?.waiting];
   if (station.alive.controller && generator && !station.alive.generator) {
     reasons.push("The generator is away; it begins again by itself.");
   }
