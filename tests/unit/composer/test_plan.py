@@ -61,7 +61,9 @@ def test_tempo_of_a_style_bends_so_that_even_bars_fill_the_time() -> None:
     assert plan.bars % 2 == 0
 
 
-@pytest.mark.parametrize("text", ["Am", "F# minor", "Bb", "D dorian", "c#m", "G major", "Eb minor"])
+@pytest.mark.parametrize(
+    "text", ["Am", "F# minor", "Bb", "D dorian", "c#m", "G major", "Eb minor", "C blues", "Bb blues"]
+)
 def test_keys_are_read_and_written(text: str) -> None:
     key = parse_key(text)
     assert key is not None

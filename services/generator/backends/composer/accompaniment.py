@@ -12,12 +12,16 @@ from services.generator.backends.composer.score import Note
 from services.generator.backends.composer.style import Layer
 
 
-def chords(layer: Layer, lines: Sequence[str], passage: Passage, bpm: float, rng: random.Random) -> list[Note]:
-    """Chords on the hits of the rhythm lines, or held for as long as each lasts."""
+def chords(
+    layer: Layer, lines: Sequence[str], passage: Passage, *, bpm: float, place: float, rng: random.Random
+) -> list[Note]:
+    """Chords on the hits of the rhythm lines, or held for as long as each lasts.
+
+    ``place`` (0–1) is where in the range the first one lies: another piece, another inversion.
+    """
     low, high = layer.range
     voicings: dict[Change, tuple[int, ...]] = {}
-    # The first chord leans towards a seeded place in the range: another seed, another inversion.
-    previous: tuple[int, ...] = (rng.randint(low + 2, high - 4),) if high - low > 14 else ()
+    previous: tuple[int, ...] = (round(low + 2 + place * (high - low - 6)),) if high - low > 14 else ()
     for change in passage.changes:
         previous = voicings[change] = voice(change.chord, low, high, previous, layer.voicing)
     strum = layer.strum_ms / 1000 * bpm / 60

@@ -7,7 +7,7 @@ out of the first. Every section is a turn of chords that leads back, so they fol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -26,6 +26,9 @@ from shared.units import Bpm
 
 KINSHIP: Final = (0.58, 0.84)
 """How much of A (of all notes that either has) A' keeps; aimed at inside 0.5–0.9."""
+
+_Voices = dict[tuple[str, int | None], list[Note]]
+"""Part, and drum where the part is the kit, to its notes."""
 
 _ENERGY: Final = {"A": -0.1, "A'": 0.04, "B": 0.14, "break": -0.3, "fill": 0.1}
 
@@ -115,7 +118,7 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
                 lines, plan.meter, own.fork("answer" + grown), themes[layer.name]
             )
         elif lines:
-            figures[layer.name] = _figures(lines, own)
+            figures[layer.name] = _Figures(lines, lines) if layer.freely else _figures(lines, own)
     grooves: dict[str, drumming.Groove] = {}
     if ensemble.drums is not None:
         own = dice.fork("groove")
@@ -143,7 +146,9 @@ def _passage(label: str, bars: int, piece: _Piece) -> Passage:
     plan = piece.plan
     progression = piece.material.progressions[_turn(label)]
     single = len(plan.form) == 1
-    energy = plan.energy + (0.1 if single else _ENERGY.get(label, 0.0))
+    # Music for sleep and concentration has no more and less.
+    change = 0.0 if piece.style.data.steady else 0.1 if single else _ENERGY.get(label, 0.0)
+    energy = plan.energy + change
     return Passage(
         label=label,
         bars=bars,
@@ -190,12 +195,18 @@ def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[
     varied = passage.label.endswith("'")
     chosen = piece.material.figures.get(layer.name)
     lines = (chosen.answer if turn == "answer" or varied else chosen.statement) if chosen else ()
+    if layer.freely and chosen:
+        lines = tuple(rng.choices(sorted({*chosen.statement, *chosen.answer}), k=passage.bars))
     notes: list[Note]
     match layer.role:
         case "bass":
             notes = bass.play(layer, lines, passage, rng)
         case "chords":
-            notes = accompaniment.chords(layer, lines, passage, piece.plan.bpm, rng)
+            # A and A' begin on the same inversion, so that bars can pass from one to the other; held chords, which
+            # have nothing else to vary, may move to another.
+            moved = " moved" if varied and layer.manner == "hold" else ""
+            place = piece.dice.fork(f"voicing {layer.name} {turn}{moved}").throw().random()
+            notes = accompaniment.chords(layer, lines, passage, bpm=piece.plan.bpm, place=place, rng=rng)
         case "arp":
             notes = accompaniment.arpeggio(layer, lines, passage, rng)
         case "melody":
@@ -213,21 +224,61 @@ def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[
 
 
 def _varied(origin: _Draft, fresh: _Draft) -> _Draft:
-    """A': bars of the fresh draft take the place of A's, the last of each phrase first, until the kinship is right."""
+    """A': what is new joins for the second half, then bars of A are imagined anew, the last of each phrase first.
+
+    It goes on until A' is as near to A as ``KINSHIP`` says, and never further.
+    """
     passage = fresh.passage
-    parts = sorted({*origin.notes, *fresh.notes}, key=list({**origin.notes, **fresh.notes}).index)
-    order = sorted(range(passage.bars), key=lambda bar: (bar % 4 != 3, bar % 4 != 1, -bar))
-    notes = {name: list(origin.notes.get(name, [])) for name in parts}
+    old, new = _voices(origin.notes), _voices(fresh.notes)
+    voices = dict(old)
     low, high = KINSHIP
-    for bar in order:
-        for name in parts:
-            attempt = {**notes, name: _with_bar(notes[name], fresh.notes.get(name, []), bar, passage.bar)}
-            near = relation(origin.notes, attempt)
+    for key in [key for key in new if not old.get(key)]:
+        half = passage.bars // 2 * passage.bar if passage.bars >= 4 else 0.0
+        attempt = {**voices, key: [note for note in new[key] if note.start >= half - 0.3]}
+        if relation(_parts(old), _parts(attempt)) >= (low + high) / 2:
+            voices = attempt
+    for bar in sorted(range(passage.bars), key=lambda bar: (bar % 4 != 3, bar % 4 != 1, -bar)):
+        for key in old:
+            # Drums change where phrases end; a time-keeper that changed in mid-phrase would be a mistake.
+            if key[1] is not None and bar % 4 != 3:
+                continue
+            attempt = {**voices, key: _with_bar(voices[key], new.get(key, []), bar, passage.bar)}
+            near = relation(_parts(old), _parts(attempt))
             if near >= low:
-                notes = attempt
+                voices = attempt
             if low <= near <= (low + high) / 2:
-                return replace(fresh, notes=notes)
-    return replace(fresh, notes=notes)
+                return replace(fresh, notes=_parts(voices))
+    if relation(_parts(old), _parts(voices)) > high:
+        voices = _nearest(old, voices, new, passage)
+    return replace(fresh, notes=_parts(voices))
+
+
+def _nearest(old: _Voices, voices: _Voices, new: _Voices, passage: Passage) -> _Voices:
+    """For a section of so few notes that a bar is too much: one voice's second half imagined anew, or left out."""
+    half = passage.length / 2 - 1e-6
+    aim = sum(KINSHIP) / 2
+    attempts = [voices]
+    for key, notes in old.items():
+        first = [note for note in notes if note.start < half]
+        attempts.append({**voices, key: first + [note for note in new.get(key, []) if note.start >= half]})
+        attempts.append({**voices, key: first})
+    return min(attempts, key=lambda attempt: abs(relation(_parts(old), _parts(attempt)) - aim))
+
+
+def _voices(parts: Mapping[str, list[Note]]) -> _Voices:
+    """Parts as they can be varied: each drum of the kit by itself."""
+    found: _Voices = {}
+    for name, notes in parts.items():
+        for note in notes:
+            found.setdefault((name, note.pitch if name == "drums" else None), []).append(note)
+    return found
+
+
+def _parts(voices: _Voices) -> dict[str, list[Note]]:
+    found: dict[str, list[Note]] = {}
+    for (name, _), notes in voices.items():
+        found.setdefault(name, []).extend(notes)
+    return found
 
 
 def _with_bar(notes: list[Note], fresh: list[Note], bar: int, quarters: float) -> list[Note]:

@@ -91,15 +91,16 @@ def assemble(style: Style, plan: Plan, dice: Dice) -> Ensemble:
 def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: Dice) -> list[Player]:
     players: list[Player] = []
     waiting = list(wanted)
+    given: dict[tuple[str, ...], Instrument] = {}
     for layer in layers:
         if f"role:{_role(layer)}" in plan.unwanted:
             continue
         allowed = [name for name in layer.instruments if name not in plan.unwanted]
-        asked = next((kind for kind in waiting if set(kind.names) & set(allowed)), None)
-        if asked is None:
-            asked = next((kind for kind in waiting if kind.place == layer.role and layer.role != "texture"), None)
+        asked = _asked(layer, allowed, waiting) or given.get(layer.instruments)
         if asked is not None:
-            waiting.remove(asked)
+            if asked in waiting:
+                waiting.remove(asked)
+            given[layer.instruments] = asked
             own = [name for name in asked.names if name in allowed]
             name = own[0] if own else next((n for n in asked.names if n not in plan.unwanted), asked.names[0])
             layer = msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0)  # noqa: PLW2901
@@ -118,6 +119,14 @@ def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: D
         names.add(name)
         players.append(Player(msgspec.structs.replace(template, name=name), kind.names[0]))
     return players
+
+
+def _asked(layer: Layer, allowed: list[str], waiting: list[Instrument]) -> Instrument | None:
+    """The wish that this layer fulfils: an instrument it knows, best in its own role, or one that takes its place."""
+    known = [kind for kind in waiting if set(kind.names) & set(allowed)]
+    same_role = [kind for kind in waiting if kind.place == layer.role != "texture"]
+    own = [kind for kind in known if kind.place == layer.role]
+    return next(iter(own or known or same_role), None)
 
 
 def _role(layer: Layer) -> Role:

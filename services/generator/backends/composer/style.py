@@ -63,6 +63,8 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the written length that is held."""
     leap: Annotated[float, Meta(ge=0.5, le=4.0)] = 1.6
     """How far a melody moves from note to note, in steps of the scale."""
+    freely: bool = False
+    """Every bar takes any of the lines, as a player who listens does; otherwise one or two lines are the figure."""
     step: Literal[16, 8, 4] = 16
     """For an arp: the note value of one character of its lines."""
 

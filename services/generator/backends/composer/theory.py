@@ -152,7 +152,7 @@ def parse_key(text: str) -> tuple[int, str] | None:
 
     A letter without a mode is major, as on a lead sheet.
     """
-    match = re.fullmatch(r"\s*([A-Ga-g])\s*([#♯b♭]?)\s*-?\s*([A-Za-z -]*?)\s*", text)
+    match = re.fullmatch(r"\s*([A-Ga-g])\s*((?:[#♯♭]|b(?!lues))?)\s*-?\s*([A-Za-z -]*?)\s*", text)
     if match is None:
         return None
     letter, accidental, mode_text = match.groups()
