@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,8 +32,12 @@ class Opened:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
 
-def open_port(host: str, port: int) -> Opened:
+def open_port(host: str, port: int, *, avoid: Collection[int] = ()) -> Opened:
     """Listen on ``host`` at ``port`` or the next free one after it; on this machine alone if there is no such address.
+
+    Parameters
+    ----------
+    avoid : ports that are kept for something else, and taken only if they were asked for
 
     Raises
     ------
@@ -40,7 +45,7 @@ def open_port(host: str, port: int) -> Opened:
         Not even the loopback can be listened on.
     """
     try:
-        return _first_free(host, port, "")
+        return _first_free(host, port, avoid, "")
     except OSError as error:
         if host == LOCAL_HOST:
             raise
@@ -48,6 +53,7 @@ def open_port(host: str, port: int) -> Opened:
         return _first_free(
             LOCAL_HOST,
             port,
+            avoid,
             f"This machine cannot be reached at {host} ({reason.lower()}), so the page is on {LOCAL_HOST} alone: "
             "change dashboard.host.",
         )
@@ -61,8 +67,9 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _first_free(host: str, port: int, note: str) -> Opened:
-    for candidate in (*range(port, min(port + TRIES, 65_536)), 0):
+def _first_free(host: str, port: int, avoid: Collection[int], note: str) -> Opened:
+    following = (each for each in range(port + 1, min(port + TRIES, 65_536)) if each not in avoid)
+    for candidate in (port, *following, 0):
         try:
             opened = _listen(host, candidate)
         except OSError as error:

@@ -43,7 +43,11 @@ def run(paths: Paths, settings: Settings) -> None:
 
 class _Dashboard:
     def __init__(self, paths: Paths, settings: Settings) -> None:
-        self._opened = open_port(settings.dashboard.host, settings.dashboard.port)
+        self._opened = open_port(
+            settings.dashboard.host,
+            settings.dashboard.port,
+            avoid=(settings.controller.jobs_port, settings.controller.clips_port),
+        )
         if self._opened.note:
             log.warning("%s", self._opened.note)
         self._loop = ServiceLoop(paths)

@@ -65,7 +65,7 @@ function show() {
   showElsewhere();
   showServices();
   const commandable = Boolean(station.alive.controller) && now.words !== "Away";
-  for (const control of [$("pause"), $("skip"), $("stop"), $("prompt"), $("steer").querySelector("[type=submit]")]) {
+  for (const control of [$("pause"), $("skip"), $("stop"), $("steer").querySelector("[type=submit]")]) {
     control.disabled = !commandable;
   }
   $("skip").disabled ||= now.air !== "playing";
@@ -127,9 +127,10 @@ function showNext() {
     bar($("making-bar"), making.fraction);
     text($("making-prompt"), making.prompt);
   }
+  if (controller?.prompt) $("prompt").placeholder = controller.prompt;
   const queue = (controller?.queue ?? []).filter((id) => id !== player?.loop_id).slice(0, 6);
   fill($("queue"), queue, (id) => [element("li", controller.titles?.[id] || "A loop without a name")]);
-  sentence($("change"), player?.transition ? `The change: ${player.transition}.` : "");
+  sentence($("change"), player?.next_loop_id && player.transition ? `The change: ${player.transition}.` : "");
   const reasons = [making ? "" : controller?.waiting];
   if (station.alive.controller && generator && !station.alive.generator) {
     reasons.push("The generator is away; it begins again by itself.");
@@ -137,8 +138,8 @@ function showNext() {
   if (station.alive.controller && analyzer && !station.alive.analyzer) {
     reasons.push("The analyzer is away; it begins again by itself.");
   }
-  if (!making && analyzer?.job_id) reasons.push("A clip is being analysed.");
-  if (!making && generator?.last_error) reasons.push(generator.last_error);
+  if (!making && !controller?.waiting && analyzer?.job_id) reasons.push("A clip is being analysed.");
+  if (!making && !controller?.waiting && generator?.last_error) reasons.push(generator.last_error);
   if (!making && !queue.length && !reasons.some(Boolean)) reasons.push("Nothing waits yet.");
   sentence($("waiting"), reasons.filter(Boolean).join(" "));
 }

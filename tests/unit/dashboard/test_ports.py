@@ -38,6 +38,12 @@ def test_a_free_port_is_taken_without_a_word(taken: int) -> None:
         assert (opened.port, opened.note) == (free, "")
 
 
+def test_a_port_that_is_kept_for_something_else_is_passed_over(taken: int) -> None:
+    opened = open_port("127.0.0.1", taken, avoid=range(taken + 1, taken + 4))
+    with opened.socket:
+        assert opened.port not in range(taken, taken + 4)
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_an_address_that_is_not_ours_leaves_the_page_on_this_machine(host: str, taken: int) -> None:
     with opened_at(host, taken) as opened:
