@@ -46,7 +46,7 @@ from shared.music import Loop
 from shared.settings import Settings
 
 CROSSING_S = 2.0
-"""A worker's call for a job that comes so soon after one was sent to it has crossed with that job."""
+"""A call for a job from the same process, so soon after one was sent to it, has crossed with that job."""
 RETURN_S = 8.0
 """After a restart, so long until a worker that had a job is taken for gone."""
 
@@ -187,6 +187,8 @@ class Station:
                 self.leases.put_back(lease.job.job_id, now)
                 self.dirty = True
         for lease in self.leases.overdue(now):
+            if lease.phase == "sent" and (worker := self.workers.get(lease.worker)) is not None:
+                worker.credit = True  # it tells of no work, so the job never reached it: it still waits for one
             self.leases.put_back(lease.job.job_id, now)
             self.dirty = True
         if self.listeners or (self.player is not None and self.player.output_ok):
@@ -256,11 +258,13 @@ class Station:
     # -- handlers -----------------------------------------------------------------------------------------------------
 
     def _ready(self, key: str, ready: Ready, now: float, done: list[Effect]) -> None:
+        before = self.workers.get(key)
         worker, earlier = self.workers.ready(key, ready, now)
         for gone in earlier:
             self._take_back(self.leases.of_worker(gone), ready.holding, now)
         mine = self.leases.of_worker(key)
-        if ready.holding is None and any(now - lease.since < CROSSING_S and lease.phase == "sent" for lease in mine):
+        just_sent = any(now - lease.since < CROSSING_S and lease.phase == "sent" for lease in mine)
+        if ready.holding is None and just_sent and before is not None and before.pid == ready.pid:
             worker.credit = False
             return
         self._take_back(mine, ready.holding, now)

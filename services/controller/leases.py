@@ -19,8 +19,8 @@ from shared.messages import Job, Progress
 
 RECEIPT_S = 10.0
 """So long after delivery a receipt may take before the clip is asked for again; doubles with each delivery."""
-SILENT_JOB_S = 900.0
-"""A job of which nothing was heard for so long is given out again, though its worker still gives signs of life."""
+SILENT_JOB_S = 8.0
+"""A worker tells of its job once a second: one of which nothing was heard for so long has not reached it."""
 CANCEL_S = 5.0
 """A job that was called back is closed after this time even if its worker does not confirm."""
 MOST_DELIVERIES = 5

@@ -29,6 +29,7 @@ class Worker:
     """It asked for a job and has not got one since."""
     heard: float = 0.0
     host: str = ""
+    pid: int = 0
 
 
 class Workers:
@@ -67,6 +68,7 @@ class Workers:
             credit=ready.holding is None,
             heard=now,
             host=ready.host,
+            pid=ready.pid,
         )
         self._workers[key] = worker
         return worker, earlier

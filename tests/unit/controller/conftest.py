@@ -70,8 +70,10 @@ class House:
             effects += self.note(self.station.tick(self.now))
         return effects
 
-    def ready(self, worker: str = "w1", *offers: Capabilities, holding: str | None = None) -> list[Effect]:
-        return self.hear(Ready(worker=worker, capabilities=offers or (COMPOSER,), holding=holding), worker)
+    def ready(
+        self, worker: str = "w1", *offers: Capabilities, holding: str | None = None, pid: int = 1
+    ) -> list[Effect]:
+        return self.hear(Ready(worker=worker, capabilities=offers or (COMPOSER,), holding=holding, pid=pid), worker)
 
     def deliver(self, job: Job, worker: str = "w1") -> list[Effect]:
         return self.hear(

@@ -148,6 +148,24 @@ def test_a_call_that_crossed_with_the_job_is_not_taken_for_a_loss(house: House) 
     assert len(house.station.leases) == 1
 
 
+def test_a_worker_that_was_killed_just_after_it_got_a_job_gets_it_again_at_once(house: House) -> None:
+    job = one_job(house)
+    house.now += 0.7
+    assert [j.job_id for j in jobs(house.ready(pid=2))] == [job.job_id]
+
+
+def test_a_job_that_never_reached_its_worker_is_sent_again(house: House) -> None:
+    job = one_job(house)
+    assert job.job_id in [j.job_id for j in jobs(house.wait(10, alive=("w1",)))]
+
+
+def test_a_long_job_whose_worker_tells_of_it_is_left_alone(house: House) -> None:
+    job = one_job(house)
+    for _ in range(120):
+        house.hear(Progress(job_id=job.job_id, token=job.token, fraction=0.1), "w1")
+        assert jobs(house.wait(1, alive=("w1",))) == []
+
+
 def test_a_worker_that_holds_a_job_nobody_waits_for_is_called_back(house: House) -> None:
     assert [c.job_id for c in cancels(house.ready(holding="old-job"))] == ["old-job"]
 
