@@ -92,6 +92,11 @@ class GraphWriter:
 
     # -- nodes --------------------------------------------------------------------------------------------------------
 
+    @property
+    def nodes(self) -> int:
+        """How many operators there are by now."""
+        return self._count
+
     def node(
         self,
         kind: str,

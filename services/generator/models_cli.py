@@ -1,0 +1,323 @@
+"""``infiniloop models``: which models are here, and how they come and go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.generator.models.catalogue import LICENCE, LICENCE_NOTE, LICENCE_URL, MODELS, Model, find
+from services.generator.models.consent import Consent
+from services.generator.models.store import Installed, ModelStore
+from shared.errors import BackendError, UsageError
+from shared.settings.generator import GeneratorSettings
+
+_path = click.option(
+    "--path",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The models' folder, where it is not the usual one.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+
+
+@click.group()
+def models() -> None:
+    """MusicGen models: list, download, delete, info.
+
+    Nothing is ever fetched without a yes.
+    """
+
+
+@models.command("list")
+@_path
+@_json
+def list_models(path: Path | None, as_json: bool) -> None:
+    """What there is, and what is here."""
+    store = _store(path)
+    rows = [(model, store.look(model.name)) for model in MODELS.values()]
+    foreign = store.foreign()
+    if as_json:
+        _say_json(
+            folder=str(store.root),
+            free_bytes=_free(store.root),
+            models=[_facts(model, here) for model, here in rows],
+            musicgpt=[{"name": each.name, "bytes": each.size, "folder": str(each.folder)} for each in foreign],
+        )
+        return
+    click.echo(f"{'model':<15}{'here':<26}{'download':>10}  about")
+    for model, here in rows:
+        click.echo(f"{model.name:<15}{_state(here):<26}{model.download_gb:>7.1f} GB  {model.summary}")
+    for each in foreign:
+        click.echo(f"{each.name:<15}{'of MusicGPT':<26}{each.size / 1e9:>7.1f} GB  {each.folder}")
+    click.echo(f"\n{LICENCE_NOTE} · {store.root} · {_free(store.root) / 1e9:.1f} GB free")
+
+
+@models.command()
+@click.argument("name")
+@_path
+@_json
+def info(name: str, path: Path | None, as_json: bool) -> None:
+    """Everything about one model."""
+    model, store = find(name), _store(path)
+    here = store.look(name)
+    if as_json:
+        _say_json(**_facts(model, here))
+        return
+    click.echo(f"{name}: {model.summary}")
+    click.echo(f"  from       {model.repository}, about {model.download_gb:.1f} GB")
+    click.echo(f"  licence    {LICENCE_NOTE} ({LICENCE_URL})")
+    click.echo(f"  here       {_state(here)}")
+    if here.source is not None:
+        click.echo(
+            f"  source     {here.source.folder}{' ' + here.source.revision[:12] if here.source.revision else ''}"
+        )
+    for precision, converted in here.converted.items():
+        click.echo(f"  {precision:<10} {converted.size / 1e9:.2f} GB in {converted.folder}")
+
+
+@models.command()
+@click.argument("name")
+@_path
+@click.option("--mirror", default="", metavar="URL", help="Another address that serves the same models.")
+@click.option("--revision", default="main", help="A revision of the model, where it should not be the newest.")
+@click.option("--accept-licence", is_flag=True, help=f"Yes to {LICENCE}, without being asked.")
+@click.option(
+    "--precision", type=click.Choice(["int8", "int4", "fp32"]), default=None, help="How to store the weights."
+)
+@click.option("--keep-source/--delete-source", default=None, help="Keep the downloaded weights after conversion.")
+@_json
+def download(
+    *,
+    name: str,
+    path: Path | None,
+    mirror: str,
+    revision: str,
+    accept_licence: bool,
+    precision: str | None,
+    keep_source: bool | None,
+    as_json: bool,
+) -> None:
+    """Fetch a model and make it ready to play."""
+    from services.generator.models.download import Hub, offline
+    from services.generator.models.download import download as fetch
+
+    model, store, settings = find(name), _store(path), _settings()
+    here = store.look(name)
+    if here.source is None:
+        hub = Hub(mirror, forbidden=offline() or settings.offline)
+        listing = _reached(hub, model, lambda: hub.list(model, revision))
+        _ask(store, model, listing.size, accept_licence)
+        with _Bar(f"{name}", not as_json) as bar:
+            source = fetch(store, model, listing, hub, report=bar.bytes)
+        here = store.look(name)
+    else:
+        source = here.source
+        click.echo(f"The weights of {name} are here already: {source.folder}.", err=True)
+    converted = _make_ready(store, here, precision or settings.precision, as_json)
+    freed = 0
+    if source.ours and _wants_source_deleted(keep_source, name, as_json):
+        freed = store.delete_source(name)
+    if as_json:
+        _say_json(**_facts(model, store.look(name)), freed_bytes=freed)
+    else:
+        click.echo(f"{name} is ready: {converted}. Play it with `infiniloop set model {name}`.")
+
+
+@models.command()
+@click.argument("name")
+@_path
+@click.option("--yes", is_flag=True, help="Without being asked.")
+@click.option(
+    "--source-only", is_flag=True, help="Only the downloaded weights; the converted model stays and plays on."
+)
+@_json
+def delete(name: str, path: Path | None, yes: bool, source_only: bool, as_json: bool) -> None:
+    """Remove a model from this machine (MusicGPT's too, by the name that `list` shows)."""
+    store = _store(path)
+    foreign = {each.name: each for each in store.foreign()}
+    remove: Callable[[str], int]
+    if name in foreign:
+        size, remove = foreign[name].size, store.delete_foreign
+    else:
+        here = store.look(name)
+        if not here.size:
+            hint = f": it lies in {here.source.folder}, which is not ours to empty" if here.source else ""
+            raise BackendError(f"Nothing of {name} is in {store.root}{hint}.")
+        if source_only and not here.converted:
+            raise BackendError(f"{name} is not converted yet: without its weights it could not play.")
+        size = here.size
+        remove = store.delete_source if source_only else store.delete
+    if not yes:
+        _require_terminal(f"Deleting {name} needs a yes: say `--yes`.")
+        if not click.confirm(f"Delete {name} ({'up to ' if source_only else ''}{size / 1e9:.1f} GB)?", err=True):
+            raise BackendError(f"{name} stays.")
+    freed = remove(name)
+    if as_json:
+        _say_json(name=name, freed_bytes=freed)
+    else:
+        click.echo(f"{freed / 1e9:.1f} GB are free again.")
+
+
+# -- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _settings() -> GeneratorSettings:
+    from shared.paths import Paths
+    from shared.settings import load
+
+    settings, problems = load(Paths.from_environment())
+    for problem in problems:
+        click.echo(f"infiniloop: {problem}", err=True)
+    return settings.generator
+
+
+def _store(path: Path | None) -> ModelStore:
+    """The store in the folder of the flag, of the settings, or in the usual one."""
+    from shared.paths import Paths
+
+    named = _settings().models_path
+    root = path or (Path(named) if named else Paths.from_environment().models)
+    return ModelStore.from_environment(root.expanduser().absolute())
+
+
+def _reached(hub: Any, model: Model, ask: Callable[[], Any]) -> Any:
+    """What the hub says; a network that fails is one sentence."""
+    try:
+        return ask()
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error
+        raise BackendError(
+            f"{hub.address} cannot be reached ({reason}): check the network, or have {model.name} from a `--mirror`."
+        ) from error
+
+
+def _ask(store: ModelStore, model: Model, size: int, accepted: bool) -> None:
+    """The one question before a download; the answer is remembered.
+
+    Raises
+    ------
+    BackendError
+        The listener said no, or cannot be asked.
+    """
+    consent = Consent(store.root)
+    if accepted or consent.said(model.name) == "yes":
+        consent.remember(model.name, "yes")
+        return
+    minutes = max(1, round(size / 6.25e6 / 60))
+    click.echo(f"{model.name}: {model.summary}", err=True)
+    click.echo(f"  size     {size / 1e9:.1f} GB, then about {model.converted_gb:.1f} GB once converted", err=True)
+    click.echo(f"  folder   {store.root}, {_free(store.root) / 1e9:.1f} GB free", err=True)
+    click.echo(f"  time     about {minutes} min at 50 Mbit/s; the music plays on", err=True)
+    click.echo(f"  {LICENCE_NOTE} ({LICENCE_URL})", err=True)
+    _require_terminal("A download needs a yes to its licence: say `--accept-licence`.")
+    if not click.confirm("Download it and accept the licence?", default=False, err=True):
+        consent.remember(model.name, "no")
+        raise BackendError(f"{model.name} was not downloaded; nobody will ask again unless you do.")
+    consent.remember(model.name, "yes")
+
+
+def _make_ready(store: ModelStore, here: Installed, precision: str, quiet: bool) -> Path:
+    from services.generator.backends.musicgen.checkpoint import Checkpoint
+    from services.generator.backends.musicgen.conversion import convert
+
+    assert here.source is not None
+    checkpoint = Checkpoint(here.source.folder)
+    found = here.converted.get(precision)
+    if found is None or found.manifest.fingerprint != checkpoint.fingerprint():
+        with _Bar("converting", not quiet) as bar:
+            target = store.converted_folder(here.name, precision)
+            revision = here.source.revision
+            found = convert(checkpoint, target, precision, revision=revision, report=bar.fraction)  # type: ignore[arg-type]
+    return found.folder
+
+
+def _wants_source_deleted(keep: bool | None, name: str, quiet: bool) -> bool:
+    if keep is not None:
+        return not keep
+    if quiet or not sys.stdin.isatty():
+        return False
+    question = f"{name} plays without its downloaded weights from now on. Delete them?"
+    return click.confirm(question, default=False, err=True)
+
+
+def _require_terminal(otherwise: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(otherwise)
+
+
+class _Bar:
+    """A progress bar on standard error: a live line on a terminal, a line every ten per cent elsewhere."""
+
+    def __init__(self, label: str, shown: bool) -> None:
+        self._label, self._shown = label, shown
+        self._live = sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._first: int | None = None
+        self._last = -1
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown and self._live and self._last >= 0:
+            click.echo("", err=True)
+
+    def bytes(self, done: int, total: int) -> None:
+        if self._first is None:
+            self._first = done
+        speed = (done - self._first) / max(time.monotonic() - self._began, 1e-3)
+        rest = f", {(total - done) / speed / 60:.0f} min to go" if speed > 0 and done < total else ""
+        self._show(done / max(total, 1), f"{done / 1e9:.2f} of {total / 1e9:.2f} GB{rest}")
+
+    def fraction(self, done: float) -> None:
+        self._show(done, "")
+
+    def _show(self, done: float, words: str) -> None:
+        percent = int(done * 100)
+        if not self._shown or percent == self._last or (not self._live and percent // 10 == self._last // 10):
+            return
+        self._last = percent
+        if self._live:
+            full = "━" * (percent // 4)
+            click.echo(f"\r{self._label} {full:<25} {percent:3d} %  {words:<40}", nl=False, err=True)
+        else:
+            click.echo(f"{self._label} {percent} %  {words}".rstrip(), err=True)
+
+
+def _state(here: Installed) -> str:
+    if here.converted:
+        return "ready: " + ", ".join(f"{name} {each.size / 1e9:.1f} GB" for name, each in here.converted.items())
+    if here.source is not None:
+        return "weights" if here.source.ours else "weights in the hub's cache"
+    return "–"
+
+
+def _facts(model: Model, here: Installed) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "repository": model.repository,
+        "stereo": model.stereo,
+        "download_bytes": round(model.download_gb * 1e9),
+        "licence": LICENCE,
+        "usable": here.usable,
+        "source": str(here.source.folder) if here.source else None,
+        "revision": here.source.revision if here.source else None,
+        "converted": {name: {"bytes": each.size, "folder": str(each.folder)} for name, each in here.converted.items()},
+        "bytes": here.size,
+    }
+
+
+def _free(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _say_json(**facts: object) -> None:
+    click.echo(json.dumps(facts, ensure_ascii=False))
