@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -18,10 +17,10 @@ log = logging.getLogger(__name__)
 Builder = Callable[[Paths, GeneratorSettings], Backend]
 
 
-def _composer(_paths: Paths, _settings: GeneratorSettings) -> Backend:
-    module = importlib.import_module("services.generator.backends.composer.backend")
-    backend: Backend = module.ComposerBackend()
-    return backend
+def _composer(paths: Paths, _settings: GeneratorSettings) -> Backend:
+    from services.generator.backends.composer.backend import ComposerBackend
+
+    return ComposerBackend(styles_folder=paths.config / "styles")
 
 
 def _musicgen(paths: Paths, settings: GeneratorSettings) -> Backend:
