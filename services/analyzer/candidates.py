@@ -8,7 +8,7 @@ that the whole clip is never a loop for free.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -21,9 +21,15 @@ NEAR_S: Final = 0.6
 FAR_S: Final = 2.5
 UNHEARD: Final = 0.9
 """Distance of a moment beyond the clip's ends: almost a random one."""
-GAP_DB: Final = 25.0
+GAP_DB: Final = 40.0
+STEP_S: Final = 0.4
+STEP: Final = 0.06
+"""What a decibel's difference of level is worth, in the units of distance."""
 LONGER: Final = 0.08
 """What a doubling of the length is worth, in the units of distance."""
+
+
+Lags: TypeAlias = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     at = np.arange(rows) + far
     distance = 0.6 * (sums[:, at + near] - sums[:, at - near]) / (2 * near)
     distance += 0.5 * (sums[:, at + far] - sums[:, at - far]) / (2 * far)
-    cost = distance + 0.5 * _holes(features, lags, rows) - merits[lags][:, None]
+    cost = distance + _holes(features, lags, rows) + STEP * _steps(features, lags, rows) - merits[lags][:, None]
     cost[:, :2] += 1
     cost[np.arange(rows)[None, :] >= (count - lags)[:, None]] = np.inf
     starts = cost.argmin(axis=1)
@@ -85,7 +91,7 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     return sorted(found, key=lambda candidate: candidate.cost)
 
 
-def _peaks(merits: Doubles, shortest: int, longest: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _peaks(merits: Doubles, shortest: int, longest: int) -> Lags:
     """The lags of the highest local maxima, best first."""
     inside = np.full(len(merits), -np.inf)
     inside[shortest : longest + 1] = merits[shortest : longest + 1]
@@ -95,9 +101,25 @@ def _peaks(merits: Doubles, shortest: int, longest: int) -> np.ndarray[tuple[int
     return peaks[np.argsort(-inside[peaks], kind="stable")[:LAGS]]
 
 
-def _holes(features: Features, lags: np.ndarray[tuple[int], np.dtype[np.intp]], rows: int) -> Doubles:
-    """Seconds of near silence inside each possible loop beyond the first quarter, 0–1; ``(lags, rows)``."""
-    quiet = np.concatenate([[0], np.cumsum(features.level < np.median(features.level) - GAP_DB)])
+def _holes(features: Features, lags: Lags, rows: int) -> Doubles:
+    """Seconds of silence inside each possible loop, in pauses of half a second and more, 0–1; ``(lags, rows)``."""
+    quiet = features.power < features.power.mean() * 10 ** (-GAP_DB / 10)
+    width = max(2, round(0.5 * features.rate))
+    run = np.convolve(quiet, np.ones(width), "valid") >= width
+    pause = np.convolve(run, np.ones(width), "full") > 0
+    held = np.concatenate([[0], np.cumsum(pause)])
     ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features))
-    held = quiet[ends] - quiet[np.arange(rows)]
-    return np.asarray(np.clip(held / features.rate - 0.25, 0, 1))
+    return np.asarray(np.clip((held[ends] - held[np.arange(rows)]) / features.rate, 0, 1))
+
+
+def _steps(features: Features, lags: Lags, rows: int) -> Doubles:
+    """Decibels by which the level after the start differs from the level after the end, beyond half a decibel."""
+    count, span = len(features), max(2, round(STEP_S * features.rate))
+    sums = np.concatenate([[0.0], np.cumsum(features.power)])
+    floor = 1e-6 * sums[-1] / count
+    at = np.arange(count)
+    # After the clip's end there is nothing to compare with: then the level before it has to do.
+    first = np.minimum(at, count - span)
+    levels = 10 * np.log10((sums[first + span] - sums[first]) / span + floor)
+    ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], count - 1)
+    return np.asarray(np.clip(np.abs(levels[:rows][None, :] - levels[ends]) - 0.5, 0, 4))

@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from services.analyzer.loudness import k_response
 from services.analyzer.sound import Doubles, Floats, Sound
 
 HOP_S: Final = 0.025
@@ -40,6 +41,8 @@ class Features:
     """``(frames, 12)`` from C, amplitudes before normalisation."""
     level: Floats
     """Mean of the log-mel bands, decibels."""
+    power: Doubles
+    """K-weighted power of each frame."""
     typical: float
     """Median squared distance of random pairs."""
     flatness: float
@@ -71,11 +74,13 @@ def describe(sound: Sound) -> Features:
     size = 1 << round(np.log2(0.05 * rate))
     mel, classes, window = _banks(size, rate)
     amplitude = np.abs(np.fft.rfft(framed(sound.low, size, hop) * window, axis=1))
-    power = (amplitude * amplitude) @ mel
+    squares = amplitude * amplitude
+    power = squares @ mel
     power += np.float32(1e-12)
     bands = 10 * np.log10(power)
     flatness = float(np.median(10 ** (bands.mean(axis=1) / 10) / power.mean(axis=1)))
     np.maximum(bands, bands.max() - RANGE_DB, out=bands)
+    power_of_frames = (squares @ (k_response(size, round(rate)) ** 2)).astype(np.float64)
     chroma = amplitude @ classes
     level = bands.mean(axis=1)
     rise = np.maximum(0, np.diff(bands, axis=0, prepend=bands[:1]))
@@ -90,6 +95,7 @@ def describe(sound: Sound) -> Features:
         flux=flux,
         chroma=chroma,
         level=level,
+        power=power_of_frames,
         typical=_typical(vectors),
         flatness=flatness,
         hop=hop * sound.factor,

@@ -59,7 +59,7 @@ def k_weighted(samples: Floats, rate: int) -> Floats:
     """One channel through BS.1770's shelf and high-pass, as if it repeated for ever."""
     size = _fast_size(len(samples))
     spectrum = np.fft.rfft(samples, size)
-    spectrum *= _response(size, rate)
+    spectrum *= k_response(size, rate)
     return np.asarray(np.fft.irfft(spectrum, size)[: len(samples)], np.float32)
 
 
@@ -173,7 +173,7 @@ def _fast_size(count: int) -> int:
 
 
 @lru_cache(maxsize=4)
-def _response(size: int, rate: int) -> Floats:
+def k_response(size: int, rate: int) -> Floats:
     """Magnitude of the K-weighting at the bins of an FFT of ``size``: the analogue prototypes of BS.1770-4, bilinear.
 
     The phase is left out: powers over 100 ms do not know it.

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from services.analyzer.click import AROUND_S, cut_ratios
 from services.analyzer.features import Onsets
 from services.analyzer.sound import Doubles, Floats, Sound
 
@@ -23,6 +24,8 @@ FAINT: Final = 0.05
 """Of the whole clip's level: below, a context counts as a pause."""
 LIKENESS_S: Final = 0.12
 SHIFT_S: Final = 0.04
+INAUDIBLE: Final = 0.5
+"""Of the prediction error around a cut: below, nobody hears a click."""
 EXACT: Final = 0.98
 """Correlation above which a repeat counts as the same recording."""
 
@@ -139,20 +142,21 @@ def _vertex(score: Doubles, best: int) -> float:
 
 
 def _best_shift(sound: Sound, start: int, end: int) -> int:
-    """How far start and end may move together to reach the place where the two copies differ least."""
-    reach = int(SHIFT_S * sound.rate)
-    low = max(min(0, int(0.02 * sound.rate) - start), -reach)
-    high = min(sound.frames - end, reach)
+    """How far start and end may move together to reach the place where a cut is heard least."""
+    reach, around = int(SHIFT_S * sound.rate), int(AROUND_S * sound.rate) + 1
+    low = max(around - start, -reach)
+    high = min(sound.frames - end - around, reach)
     if high - low < 64:
         return 0
-    here = sound.mono(start + low, start + high).astype(np.float64)
-    gap = here - sound.mono(end + low, end + high)
-    slope = np.diff(gap, prepend=gap[0])
-    unlike = _moving_mean(gap * gap + 4 * slope * slope, 16)
-    loud = _moving_mean(here * here, min(256, len(here)))
-    cost = np.log10(unlike + 1e-9) + 0.6 * np.log10(loud + 1e-7)
+    here = sound.mono(start + low - around, start + high + around)
+    there = sound.mono(end + low - around, end + high + around)
+    ratios = cut_ratios(here, there, sound.rate)[around:-around]
+    gap = (here - there).astype(np.float64)
+    unlike = _moving_mean(gap * gap, 2 * around)[around:-around]
+    loud = _moving_mean(here.astype(np.float64) ** 2, 2 * around)[around:-around]
+    # Below what the ear can find, a softer click is no better; then the likeness of both copies decides.
+    cost = np.log2(np.maximum(ratios, INAUDIBLE)) + 0.5 * np.sqrt(unlike / (loud + 1e-7))
     cost += 0.3 * np.abs(np.arange(low, high)) / reach
-    cost[:16] = cost[-16:] = np.inf
     return int(cost.argmin()) + low
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from services.analyzer.click import AROUND_S, seam_ratio
 from services.analyzer.sound import Floats, Sound
 from shared.units import Audio
 
@@ -61,15 +62,30 @@ def measure(sound: Sound, start: int, end: int, frames: int) -> Excess:
     return Excess(seam - max(natural) if natural else max(0.0, seam - 6.0), _level_step(sound, start, end))
 
 
+def audibility(sound: Sound, start: int, end: int, frames: int) -> float:
+    """How much a crossfade of this length would be noticed: extra change, and any click, in decibels' worth."""
+    excess = measure(sound, start, end, frames).change_db
+    reach = frames + round(AROUND_S * sound.rate)
+    joined = _joined(sound, (start, end, frames), reach, reach)
+    click = seam_ratio(joined, min(reach, end - start), frames, sound.rate)
+    return max(0.0, excess) + 4 * max(0.0, click - 0.8)
+
+
 def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
     """The strongest change of sound where ``end`` passes into ``start``, decibels; ``frames`` is the crossfade."""
     frames = min(frames, start, end - start)
-    before = sound.mono(max(0, end - _before(sound) - frames), end)
-    after = sound.mono(start, min(start + _after(sound), end))
+    return _change(_joined(sound, (start, end, frames), _before(sound) + frames, _after(sound)), sound.rate)
+
+
+def _joined(sound: Sound, seam: tuple[int, int, int], before: int, after: int) -> Floats:
+    """The mono signal around a rendered seam (start, end, crossfade), ``before`` and ``after`` samples of it at most."""
+    start, end, frames = seam
+    head = sound.mono(max(start, end - before), end)
+    tail = sound.mono(start, min(start + after, end))
     if frames > 0:
-        blend = crossfade(before[-frames:, None], sound.mono(start - frames, start)[:, None])[:, 0]
-        before = np.concatenate([before[:-frames], blend])
-    return _change(np.concatenate([before, after]), sound.rate)
+        blend = crossfade(head[-frames:, None], sound.mono(start - frames, start)[:, None])[:, 0]
+        head = np.concatenate([head[:-frames], blend])
+    return np.concatenate([head, tail])
 
 
 def change_at(sound: Sound, at: int, frames: int = 0) -> float:
