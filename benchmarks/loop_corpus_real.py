@@ -4,7 +4,7 @@
 
 Packages are downloaded by ``apt-get download`` and unpacked, not installed. From every track a few excerpts of 10 to
 30 s are taken at seeded places; MIDI files are rendered with the General MIDI SoundFont, where tempo and time signature
-are one throughout the excerpt: beat and bar are its truth. ``FOLDER/real.json`` and ``FOLDER/midi.json`` list the clips.
+are one throughout the excerpt: beat and bar are its truth. ``real.json`` and ``midi.json`` list the clips.
 """
 
 from __future__ import annotations

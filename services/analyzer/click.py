@@ -7,6 +7,7 @@ IEE Proceedings I 137(1), 1990).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ FLOOR: Final = 1e-3
 
 def predictor(samples: Floats) -> Doubles:
     """Weights of the last 20 samples, the latest first, by the autocorrelation method; ``(20,)``."""
-    shaped = samples * np.hanning(len(samples))
+    shaped = samples * _window(len(samples))
     lags = np.array([np.dot(shaped[lag:], shaped[: len(shaped) - lag]) for lag in range(ORDER + 1)])
     index = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER)[None, :])
     gram = lags[index]
@@ -29,16 +30,25 @@ def predictor(samples: Floats) -> Doubles:
     return np.asarray(np.linalg.solve(gram, lags[1:]))
 
 
-def errors(samples: Floats, weights: Doubles) -> Doubles:
+@lru_cache(maxsize=8)
+def _window(count: int) -> Floats:
+    return np.hanning(count).astype(np.float32)
+
+
+def errors(samples: Floats, weights: Doubles) -> Floats:
     """What the weights fail to foresee, one value for each sample from the 21st on."""
-    return np.convolve(samples, np.concatenate([[1.0], -weights]), "valid")
+    out = samples[ORDER:].copy()
+    # Twenty sums of whole arrays: several times faster than numpy's convolution with so short a kernel.
+    for back, weight in enumerate(weights.astype(np.float32), start=1):
+        out -= weight * samples[ORDER - back : len(samples) - back]
+    return out
 
 
-def _window_max(values: Doubles, starts: np.ndarray[tuple[int], np.dtype[np.intp]], width: int) -> Doubles:
+def _window_max(values: Floats, starts: np.ndarray[tuple[int], np.dtype[np.intp]], width: int) -> Floats:
     """The greatest absolute value in windows of about ``width`` from each start: to a sixteenth of the width."""
     block = max(1, width // 16)
     count = -(-len(values) // block)
-    peaks = np.zeros(count * block)
+    peaks = np.zeros(count * block, np.float32)
     peaks[: len(values)] = np.abs(values)
     blocks = np.pad(peaks.reshape(count, block).max(axis=1), (0, 16))
     spans = np.lib.stride_tricks.sliding_window_view(blocks, width // block).max(axis=1)
@@ -67,7 +77,7 @@ def cut_ratios(here: Floats, there: Floats, rate: int) -> Doubles:
     left, right = errors(there, weights), errors(here, weights)
     places = np.arange(around, count - around)
     # What follows a cut is foreseen from the wrong past: its error differs by the gap of both, as the weights see it.
-    spread = np.zeros((ORDER, ORDER))
+    spread = np.zeros((ORDER, ORDER), np.float32)
     for later in range(ORDER):
         spread[later:, later] = weights[later:][::-1]
     gaps = np.lib.stride_tricks.sliding_window_view(here - there, ORDER)[places - ORDER]

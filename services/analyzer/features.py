@@ -60,7 +60,7 @@ class Features:
 class Onsets:
     """Two curves of onset strength: of the level, where kicks show, and of the level of the slope, where hats do."""
 
-    values: Doubles
+    values: Floats
     """``(2, n)``, without mean."""
     step: float
     """Frames of the clip per point."""
@@ -73,15 +73,15 @@ def describe(sound: Sound) -> Features:
     hop *= max(1, -(-len(sound.low) // (hop * LONGEST_SEARCH)))
     size = 1 << round(np.log2(0.05 * rate))
     mel, classes, window = _banks(size, rate)
-    amplitude = np.abs(np.fft.rfft(framed(sound.low, size, hop) * window, axis=1))
-    squares = amplitude * amplitude
+    spectrum = np.fft.rfft(framed(sound.low, size, hop) * window, axis=1)
+    squares = spectrum.real**2 + spectrum.imag**2
     power = squares @ mel
     power += np.float32(1e-12)
     bands = 10 * np.log10(power)
     flatness = float(np.median(10 ** (bands.mean(axis=1) / 10) / power.mean(axis=1)))
     np.maximum(bands, bands.max() - RANGE_DB, out=bands)
     power_of_frames = (squares @ (k_response(size, round(rate)) ** 2)).astype(np.float64)
-    chroma = amplitude @ classes
+    chroma = np.sqrt(squares) @ classes
     level = bands.mean(axis=1)
     rise = np.maximum(0, np.diff(bands, axis=0, prepend=bands[:1]))
     flux = rise.reshape(len(bands), FLUX_BANDS, -1).sum(axis=2)
@@ -118,10 +118,11 @@ def onset_curves(sound: Sound) -> Onsets:
     slope = np.diff(level, prepend=level[:1])
     curves = []
     for signal in (level, slope):
-        energy = np.einsum("ij,ij->i", *(signal.reshape(-1, hop),) * 2) / hop
+        rows = signal.reshape(-1, hop)
+        energy = np.einsum("ij,ij->i", rows, rows) / np.float32(hop)
         floor = 1e-6 * float(energy.max()) + 1e-18
-        smooth = np.convolve(0.5 * np.log(energy + floor), np.ones(4) / 4, "same")
-        onset = np.zeros(len(smooth))
+        smooth = np.convolve(0.5 * np.log(energy + np.float32(floor)), np.full(4, 0.25, np.float32), "same")
+        onset = np.zeros(len(smooth), np.float32)
         onset[4:] = np.maximum(0, smooth[4:] - smooth[:-4])
         curves.append(onset - onset.mean())
     return Onsets(np.stack(curves), hop * float(sound.factor))

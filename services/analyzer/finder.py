@@ -17,19 +17,19 @@ from services.analyzer.length import LengthWish
 from services.analyzer.metre import Span, find_metre
 from services.analyzer.records import FoundLoop, Rejection
 from services.analyzer.refinement import EXACT, Aligned, align, settle
-from services.analyzer.seam import audibility, measure
+from services.analyzer.seam import best_crossfade, measure
 from services.analyzer.sound import Doubles, Sound, listen
 from services.analyzer.tempo import Pulse, autocorrelation, find_pulse
 from shared.units import Audio
 
-ALIGNED: Final = 12
+ALIGNED: Final = 10
 """Candidates whose length is fitted to the onsets."""
-JUDGED: Final = 3
+JUDGED: Final = 2
 """Of these, how many are taken to the sample and judged by their seam."""
 SAME_RECORDING: Final = 0.3
 """What it is worth that the very same samples come back."""
 SHORT_SEAM_S: Final = 0.015
-SEAMS_S: Final = (0.005, 0.01, 0.015, 0.022, 0.06)
+SEAMS_S: Final = (0.006, 0.015, 0.024, 0.06)
 LONG_SEAM_S: Final = 1.0
 POOR: Final = 0.75
 """Score from which a repeat is unlike enough to need a long crossfade."""
@@ -200,4 +200,4 @@ def _seam_length(study: Study, best: _Judged, bpm: float | None) -> int:
         seconds = beat * max(1, round(LONG_SEAM_S / beat))
         return min(round(seconds * rate), room)
     lengths = sorted({min(round(seconds * rate), room) for seconds in SEAMS_S})
-    return min(lengths, key=lambda frames: audibility(study.sound, best.start, best.end, frames))
+    return best_crossfade(study.sound, best.start, best.end, lengths)

@@ -56,19 +56,32 @@ def bake(audio: Audio, start: int, end: int, frames: int) -> Audio:
 def measure(sound: Sound, start: int, end: int, frames: int) -> Excess:
     """What a listener would notice at this seam, rendered with a crossfade of ``frames``."""
     frames = min(frames, start, end - start)
-    # All three are cut alike around their place: a repeat that is exact has no excess at all.
-    natural = [change_at(sound, at, frames) for at in (start, end) if at + _after(sound) <= sound.frames]
+    natural = natural_change(sound, start, end, frames)
     seam = join_change(sound, start, end, frames)
-    return Excess(seam - max(natural) if natural else max(0.0, seam - 6.0), _level_step(sound, start, end))
+    return Excess(seam - natural if natural is not None else max(0.0, seam - 6.0), _level_step(sound, start, end))
 
 
-def audibility(sound: Sound, start: int, end: int, frames: int) -> float:
-    """How much a crossfade of this length would be noticed: extra change, and any click, in decibels' worth."""
-    excess = measure(sound, start, end, frames).change_db
-    reach = frames + round(AROUND_S * sound.rate)
-    joined = _joined(sound, (start, end, frames), reach, reach)
-    click = seam_ratio(joined, min(reach, end - start), frames, sound.rate)
-    return max(0.0, excess) + 4 * max(0.0, click - 0.8)
+def natural_change(sound: Sound, start: int, end: int, frames: int) -> float | None:
+    """The greater change of sound that the untouched clip has at start and end; ``None`` at its very edges.
+
+    Cut like the seam is, around the same place: a repeat that is exact has no excess at all.
+    """
+    places = [at for at in (start, end) if at + _after(sound) <= sound.frames]
+    return max((change_at(sound, at, frames) for at in places), default=None)
+
+
+def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int]) -> int:
+    """Of some lengths of the crossfade, in frames and rising, the one that is noticed least."""
+    natural = natural_change(sound, start, end, lengths[-1]) or 0.0
+
+    def noticed(frames: int) -> float:
+        reach = frames + round(AROUND_S * sound.rate)
+        joined = _joined(sound, (start, end, frames), reach, reach)
+        click = seam_ratio(joined, min(reach, end - start), frames, sound.rate)
+        change = join_change(sound, start, end, frames)
+        return max(0.0, change - natural) + 4 * max(0.0, click - 0.8)
+
+    return min(lengths, key=noticed)
 
 
 def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
@@ -78,7 +91,7 @@ def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
 
 
 def _joined(sound: Sound, seam: tuple[int, int, int], before: int, after: int) -> Floats:
-    """The mono signal around a rendered seam (start, end, crossfade), ``before`` and ``after`` samples of it at most."""
+    """The mono signal around a rendered seam (start, end, crossfade), ``before`` and ``after`` samples of it."""
     start, end, frames = seam
     head = sound.mono(max(start, end - before), end)
     tail = sound.mono(start, min(start + after, end))
