@@ -1,0 +1,240 @@
+"""Which change two loops allow, where it lies and how long it lasts. Pure: only their descriptions are read.
+
+- *continue*: the second loop grew out of the first; a short overlap on the bar, nothing stretched.
+- *blend*: both loops sound together for some bars, at a tempo that moves from the one to the other; downbeats locked,
+  the bass handed over in the middle. Only where the tempi, after halving or doubling one, are within 6 % and the keys
+  are the same, relative or neighbours on the circle of fifths.
+- *fade*: equal power on the bar line, at the end of a phrase, nothing stretched.
+- *cut*: on the downbeat, over the old loop's reverberation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from services.analyzer.key import parse_key
+from shared.music import Loop
+from shared.units import STATION_RATE
+
+Kind: TypeAlias = Literal["continue", "blend", "fade", "cut"]
+Style: TypeAlias = Literal["smart", "blend", "fade", "cut"]
+
+STRETCH_LIMIT: Final = 0.06
+PHRASE_BARS: Final = 4
+LONGEST_BLEND_S: Final = 16.0
+LONGEST_FADE_S: Final = 4.0
+CUT_TAIL_S: Final = 2.0
+KEY_TRUST: Final = 0.05
+"""A key that was measured with less confidence is not known."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The part of a loop that repeats by itself and in which a change lies: a section, or the whole of it."""
+
+    start: int
+    end: int
+    first: int
+    """Its first downbeat."""
+    bars: int
+
+    @property
+    def bar(self) -> float:
+        """Frames of a bar."""
+        return (self.end - self.start) / self.bars
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A change. Positions are frames of the loops' files; lengths in frames of the result."""
+
+    kind: Kind
+    reason: str
+    exit_frame: int
+    """Where the first loop is left: the change begins with what would have followed there."""
+    begin: int
+    """The frame of the second loop that enters there: a downbeat."""
+    entry_frame: int
+    """Where the second loop goes on after the change."""
+    beats: tuple[float, ...]
+    """Length of each beat of the change, in frames; a single one where nothing is locked."""
+    first_beat: float
+    """Frames of the first loop that make one of these beats."""
+    second_beat: float
+
+    @property
+    def frames(self) -> int:
+        return round(sum(self.beats))
+
+    @property
+    def stretched(self) -> bool:
+        return self.kind == "blend" and abs(self.second_beat / self.first_beat - 1.0) > 1e-9
+
+
+def plan_transition(first: Loop, second: Loop, style: Style = "smart", exit_after: int = 0) -> Plan:
+    """The change from ``first`` to ``second`` that their descriptions allow.
+
+    Parameters
+    ----------
+    exit_after
+        The earliest frame of ``first`` at which it may be left; past the last phrase it is the first one again.
+    """
+    pair = _Pair(first, second, _stretch(first), _stretch(second), exit_after)
+    if style in ("cut", "fade"):
+        return _unlocked(pair, "cut" if style == "cut" else "fade", "as the settings ask")
+    locked, why = _locked(pair, style)
+    return locked or _unlocked(pair, "fade", why)
+
+
+def key_distance(first: str, second: str) -> int | None:
+    """Steps on the circle of fifths between two keys, a relative key counting as the same; None if one is no key."""
+    one, other = parse_key(first), parse_key(second)
+    if one is None or other is None:
+        return None
+    hours = [(7 * (tonic + (3 if minor else 0))) % 12 for tonic, minor in (one, other)]
+    steps = abs(hours[0] - hours[1])
+    return min(steps, 12 - steps)
+
+
+def _stretch(loop: Loop) -> Stretch | None:
+    if loop.sections:
+        section = loop.sections[0]
+        return Stretch(section.start, section.end, section.start, section.bars)
+    if not loop.bars:
+        return None
+    first = loop.grid.downbeats[0] if loop.grid is not None and loop.grid.downbeats else 0
+    return Stretch(0, loop.frames, first, loop.bars)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    first: Loop
+    second: Loop
+    leaving: Stretch | None
+    entering: Stretch | None
+    exit_after: int
+
+
+def _locked(pair: _Pair, style: Style) -> tuple[Plan | None, str]:
+    """A change in which the beats of both loops fall together; None, and why, where there is none."""
+    first, second, leaving, entering = pair.first, pair.second, pair.leaving, pair.entering
+    if leaving is None or entering is None:
+        return None, f"no beat was found in {_name(first if leaving is None else second)}"
+    if first.loop_id == second.continues and abs(leaving.bar / entering.bar - 1.0) < 0.005:
+        return _continue(leaving, entering, pair.exit_after), ""
+    factor = _factor(pair, leaving, entering)
+    if factor is None:
+        return None, _tempi(first, second)
+    if style == "smart" and (trouble := _keys(first, second)):
+        return None, trouble
+    return _blend(pair, leaving, entering, factor), "a loop is too short to blend"
+
+
+def _factor(pair: _Pair, leaving: Stretch, entering: Stretch) -> tuple[int, int] | None:
+    """How many bars of each loop lie over one another, as (first, second); None where the tempi are too far apart."""
+    if (pair.first.beats_per_bar or 4) != (pair.second.beats_per_bar or 4):
+        return None
+
+    def apart(factor: tuple[int, int]) -> float:
+        ratio = entering.bar * factor[1] / (leaving.bar * factor[0])
+        return max(ratio, 1 / ratio) - 1.0
+
+    best = min(((1, 1), (2, 1), (1, 2)), key=apart)
+    return best if apart(best) <= STRETCH_LIMIT else None
+
+
+def _keys(first: Loop, second: Loop) -> str:
+    """Why the keys do not go together; empty if they do."""
+    for loop in (first, second):
+        if not loop.key or loop.key_confidence < KEY_TRUST:
+            return f"the key of {_name(loop)} is not known"
+    assert first.key is not None
+    assert second.key is not None
+    steps = key_distance(first.key, second.key)
+    if steps is None or steps > 1:
+        return f"{first.key} and {second.key} are no neighbours"
+    return ""
+
+
+def _blend(pair: _Pair, leaving: Stretch, entering: Stretch, factor: tuple[int, int]) -> Plan | None:
+    long_bar = leaving.bar * factor[0]
+    most = min(leaving.bars // factor[0], entering.bars // factor[1]) // 2
+    fitting = [bars for bars in (8, 4, 2) if bars <= most and bars * long_bar <= LONGEST_BLEND_S * STATION_RATE]
+    if not fitting:
+        return None
+    bars = fitting[0]
+    # Halved or doubled, a beat of the change is a beat of the slower loop.
+    per_bar = pair.first.beats_per_bar or 4
+    beat, other = long_bar / per_bar, entering.bar * factor[1] / per_bar
+    count = bars * per_bar
+    steps = count - 1
+    beats = tuple(beat + (other - beat) * number / steps for number in range(count))
+    exit_frame = _exit(leaving, bars * factor[0], pair.exit_after)
+    entry = round(entering.first + bars * factor[1] * entering.bar)
+    return Plan("blend", _fits(pair.first, pair.second), exit_frame, entering.first, entry, beats, beat, other)
+
+
+def _continue(leaving: Stretch, entering: Stretch, exit_after: int) -> Plan:
+    exit_frame = _exit(leaving, 1, exit_after)
+    length = round(entering.first + entering.bar) - entering.first
+    return Plan(
+        "continue",
+        "it grew out of this loop",
+        exit_frame,
+        entering.first,
+        entering.first + length,
+        (float(length),),
+        float(length),
+        float(length),
+    )
+
+
+def _unlocked(pair: _Pair, kind: Literal["fade", "cut"], why: str) -> Plan:
+    """A fade or a cut: at a phrase's end where the first loop has a grid, at its own end where it has none."""
+    longest = LONGEST_FADE_S if kind == "fade" else CUT_TAIL_S
+    most = min(longest * STATION_RATE, pair.second.frames / 2)
+    length, exit_frame = round(most), pair.first.frames
+    if pair.leaving is not None:
+        bars = next((bars for bars in (2, 1) if bars * pair.leaving.bar <= most), 0)
+        if kind == "fade" and bars:
+            length = round(bars * pair.leaving.bar)
+        exit_frame = _exit(pair.leaving, 0, pair.exit_after)
+    begin = pair.entering.first if pair.entering is not None else 0
+    return Plan(kind, why, exit_frame, begin, begin + length, (float(length),), float(length), float(length))
+
+
+def _exit(stretch: Stretch, before: int, exit_after: int) -> int:
+    """The first place at or after ``exit_after`` that lies ``before`` bars before the end of a phrase.
+
+    Phrases end every fourth bar and with the stretch itself. The place is after the start and up to the end of it.
+    """
+    ends = sorted({*range(PHRASE_BARS, stretch.bars + 1, PHRASE_BARS), stretch.bars})
+    bars = sorted({(end - before) % stretch.bars or stretch.bars for end in ends})
+    places = []
+    for bar in bars:
+        place = round(stretch.first + bar * stretch.bar)
+        places.append(place if place <= stretch.end else place - (stretch.end - stretch.start))
+    places.sort()
+    return next((place for place in places if place >= exit_after), places[0])
+
+
+def _name(loop: Loop) -> str:
+    return loop.title or loop.loop_id
+
+
+def _tempi(first: Loop, second: Loop) -> str:
+    if (first.beats_per_bar or 4) != (second.beats_per_bar or 4):
+        return f"{first.beats_per_bar} and {second.beats_per_bar} beats in a bar do not go together"
+    if first.bpm and second.bpm:
+        return f"{first.bpm:.0f} and {second.bpm:.0f} bpm are too far apart"
+    return "the tempi are too far apart"
+
+
+def _fits(first: Loop, second: Loop) -> str:
+    parts = []
+    if first.bpm and second.bpm:
+        parts.append(f"{first.bpm:.0f} to {second.bpm:.0f} bpm")
+    if first.key and second.key:
+        parts.append(f"{first.key} to {second.key}")
+    return ", ".join(parts)

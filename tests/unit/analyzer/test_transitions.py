@@ -1,0 +1,213 @@
+"""A change is what both loops allow, begins and ends in them without a seam, and keeps beat, level and peak."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.analyzer.loudness import true_peak
+from services.analyzer.transitions import Plan, plan_transition, render_transition
+from services.analyzer.transitions.plan import STRETCH_LIMIT, key_distance
+from services.analyzer.transitions.stretch import stretched
+from shared.audio_files import snap_to_grid
+from shared.music import Loop, Section
+from shared.units import STATION_RATE, Audio
+
+
+def _loop(
+    name: str, bpm: float, bars: int | None = 8, key: str | None = "Am", beats: int = 4, **fields: object
+) -> Loop:
+    frames = round((bars or 8) * beats * 60 / bpm * STATION_RATE)
+    given: dict[str, object] = {
+        "loop_id": name,
+        "job_id": name,
+        "epoch": 0,
+        "path": "x.wav",
+        "frames": frames,
+        "bpm": bpm,
+        "beats_per_bar": beats,
+        "bars": bars,
+        "key": key,
+        "key_confidence": 0.8 if key else 0.0,
+    }
+    return Loop(**(given | fields))  # type: ignore[arg-type]
+
+
+def _clicks(loop: Loop, pitch: float, level: float = 0.3) -> Audio:
+    """A decaying tone on every beat of the loop, over a soft chord that goes round with it."""
+    at = np.arange(loop.frames)
+    out = 0.05 * np.sin(2 * np.pi * round(110 * loop.frames / STATION_RATE) * at / loop.frames)
+    count = (loop.bars or 1) * (loop.beats_per_bar or 4)
+    blow = level * np.sin(2 * np.pi * pitch * np.arange(9_600) / STATION_RATE) * np.exp(-np.arange(9_600) / 1_200)
+    for beat in range(count):
+        start = round(beat * loop.frames / count)
+        out[np.arange(start, start + 9_600) % loop.frames] += blow
+    return snap_to_grid(np.stack([out, 0.8 * out], axis=1).astype(np.float32))
+
+
+def _attacks(audio: Audio, pitch: float) -> np.ndarray:
+    """Frames at which a tone of this pitch strikes: the steepest rise of its energy in 2 ms steps."""
+    at = np.arange(len(audio))
+    carried = audio[:, 0] * np.exp(-2j * np.pi * pitch * at / STATION_RATE)
+    level = np.abs(np.convolve(carried, np.ones(240) / 240, mode="full")[: len(audio)])
+    rise = np.maximum(0.0, level[48:] - level[:-48])
+    peaks, least = [], 0.35 * rise.max()
+    while rise.max() > least:
+        best = int(np.argmax(rise))
+        peaks.append(best)
+        rise[max(0, best - 4_800) : best + 4_800] = 0.0
+    return np.array(sorted(peaks))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind", "words"),
+    [
+        (_loop("a", 100), _loop("b", 104), "blend", "100 to 104 bpm"),
+        (_loop("a", 70), _loop("b", 141), "blend", "70 to 141"),
+        (_loop("a", 140), _loop("b", 70), "blend", "140 to 70"),
+        (_loop("a", 100), _loop("b", 108), "fade", "too far apart"),
+        (_loop("a", 100, key="Am"), _loop("b", 100, key="C"), "blend", "Am to C"),
+        (_loop("a", 100, key="Am"), _loop("b", 100, key="E minor"), "blend", ""),
+        (_loop("a", 100, key="Am"), _loop("b", 100, key="F#"), "fade", "no neighbours"),
+        (_loop("a", 100, key=None), _loop("b", 100), "fade", "not known"),
+        (_loop("a", 100), _loop("b", 100, beats=3), "fade", "beats in a bar"),
+        (_loop("a", 100), _loop("b", 100, bars=None), "fade", "no beat"),
+        (_loop("a", 100, bars=2), _loop("b", 100), "fade", "too short"),
+        (_loop("a", 100), _loop("b", 100, key="F#", continues="a"), "continue", "grew out"),
+    ],
+)
+def test_smart_blends_where_tempo_and_key_allow_and_says_why_not(
+    first: Loop, second: Loop, kind: str, words: str
+) -> None:
+    plan = plan_transition(first, second)
+    assert plan.kind == kind
+    assert words in plan.reason
+
+
+def test_a_style_that_is_asked_for_is_given_where_it_can_be() -> None:
+    first, second = _loop("a", 100), _loop("b", 104, key="F#")
+    assert plan_transition(first, second, "blend").kind == "blend"
+    assert plan_transition(first, second, "fade").kind == "fade"
+    assert plan_transition(first, second, "cut").kind == "cut"
+    assert plan_transition(first, _loop("b", 130), "blend").kind == "fade"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    bpm=st.floats(60, 180),
+    ratio=st.floats(0.945, 1.055),
+    bars=st.sampled_from([4, 8, 12, 16]),
+    other=st.sampled_from([4, 8]),
+    exit_after=st.integers(0, 2_000_000),
+)
+def test_a_plan_lies_within_both_loops_on_their_bars(
+    bpm: float, ratio: float, bars: int, other: int, exit_after: int
+) -> None:
+    first, second = _loop("a", bpm, bars), _loop("b", bpm * ratio, other)
+    plan = plan_transition(first, second, "smart", exit_after)
+    assert 0 < plan.exit_frame <= first.frames
+    assert 0 <= plan.begin < plan.entry_frame <= second.frames // 2 + 1
+    bar = first.frames / bars
+    assert abs(plan.exit_frame / bar - round(plan.exit_frame / bar)) < 1 / bar
+    if plan.kind == "blend":
+        assert max(plan.beats) / min(plan.beats) <= 1 + STRETCH_LIMIT + 1e-6
+        assert abs(plan.beats[0] - first.frames / bars / 4) < 1e-6
+        assert abs(plan.beats[-1] - second.frames / other / 4) < 1e-6
+        assert plan.frames <= 16.0 * STATION_RATE * (1 + STRETCH_LIMIT)
+
+
+def test_the_change_of_a_piece_lies_in_its_first_section() -> None:
+    frames = _loop("a", 100).frames
+    parts = tuple(Section(label=name, start=n * frames, end=(n + 1) * frames, bars=8) for n, name in enumerate("AB"))
+    piece = _loop("a", 100, 16, frames=2 * frames, sections=parts)
+    plan = plan_transition(piece, piece)
+    assert plan.exit_frame <= frames
+    assert plan.entry_frame <= frames
+
+
+def _rendered(first: Loop, second: Loop, style: str = "smart") -> tuple[Plan, Audio, Audio, Audio]:
+    one, other = _clicks(first, 1_000.0), _clicks(second, 3_000.0)
+    plan = plan_transition(first, second, style)  # type: ignore[arg-type]
+    return plan, render_transition(plan, first, one, second, other), one, other
+
+
+PAIRS = [(100.0, 105.0), (92.0, 88.0), (70.0, 138.0), (150.0, 76.0), (120.0, 120.0)]
+
+
+@pytest.mark.parametrize(("bpm", "other"), PAIRS)
+def test_the_beats_of_a_blend_fall_together_where_the_plan_has_them(bpm: float, other: float) -> None:
+    first, second = _loop("a", bpm, 4 if bpm < 140 else 8), _loop("b", other, 4 if other < 130 else 8)
+    plan, change, one, two = _rendered(first, second)
+    assert plan.kind == "blend"
+    beats = [held.frames / (held.bars or 1) / 4 for held in (first, second)]
+    lines = np.concatenate([[0.0], np.cumsum(plan.beats)])
+    for pitch in (1_000.0, 3_000.0):
+        struck = _attacks(change, pitch)
+        lag = float(
+            np.median(_attacks(one if pitch == 1_000.0 else two, pitch) % (beats[0 if pitch == 1_000.0 else 1]))
+        )
+        inside = struck[(struck > lines[1] - 2_400) & (struck < lines[-2] + 2_400)] - lag
+        step = 2 if max(bpm, other) / min(bpm, other) > 1.5 else 1
+        grid = np.interp(np.arange(0, len(lines), 1 / step), np.arange(len(lines)), lines)
+        errors = np.abs(inside[:, None] - grid[None, :]).min(axis=1)
+        assert len(inside) >= len(plan.beats) // 3
+        assert errors.max() <= 0.005 * STATION_RATE
+
+
+@pytest.mark.parametrize("style", ["smart", "fade", "cut"])
+@pytest.mark.parametrize(("bpm", "other"), PAIRS)
+def test_it_begins_and_ends_in_the_loops_themselves(bpm: float, other: float, style: str) -> None:
+    plan, change, one, two = _rendered(_loop("a", bpm, 4), _loop("b", other, 4), style)
+    assert len(change) == plan.frames
+    assert abs(plan.frames - sum(plan.beats)) <= 0.5
+    before = one[np.arange(plan.exit_frame - 200, plan.exit_frame) % len(one)]
+    after = two[np.arange(plan.entry_frame, plan.entry_frame + 200) % len(two)]
+    around = np.concatenate([before, change, after])
+    curve = np.abs(np.diff(around, n=2, axis=0)).max(axis=1)
+    usual = max(float(np.abs(np.diff(sound, n=2, axis=0)).max()) for sound in (one, two))
+    assert curve[195:205].max() <= usual * 1.01
+    assert curve[-210:-195].max() <= usual * 1.01
+
+
+@pytest.mark.parametrize("style", ["smart", "fade", "cut"])
+@pytest.mark.parametrize(("bpm", "other"), PAIRS)
+def test_level_and_peak_stay_within_the_loops(bpm: float, other: float, style: str) -> None:
+    first, second = _loop("a", bpm, 4), _loop("b", other, 4)
+    plan = plan_transition(first, second, style)  # type: ignore[arg-type]
+    one, two = _clicks(first, 500.0, 0.8), _clicks(second, 500.0, 0.8)
+    change = render_transition(plan, first, one, second, two)
+    assert true_peak(change) <= 10 ** (-1 / 20) + 1e-4
+    assert np.array_equal(change, snap_to_grid(change))
+    if style != "cut":
+        levels = [10 * np.log10(np.mean(np.square(sound, dtype=np.float64))) for sound in (change, one, two)]
+        assert min(levels[1:]) - 1.5 <= levels[0] <= max(levels[1:]) + 1.5
+
+
+def test_the_same_change_twice_is_the_same_sound() -> None:
+    assert np.array_equal(
+        _rendered(_loop("a", 100), _loop("b", 105))[1], _rendered(_loop("a", 100), _loop("b", 105))[1]
+    )
+
+
+def test_a_stretch_of_one_changes_nothing_and_another_keeps_the_pitch() -> None:
+    drawn = np.random.default_rng(0).uniform(-0.1, 0.1, (STATION_RATE * 3, 2)).astype(np.float32)
+    same = stretched(
+        lambda start, count: drawn[np.arange(start, start + count) % len(drawn)], lambda t: t + 99.0, 48_000
+    )
+    assert np.abs(same - drawn[99:48_099]).max() < 1e-6
+    at = np.arange(STATION_RATE * 4)
+    tone = np.repeat(0.3 * np.sin(2 * np.pi * 440 * at / STATION_RATE)[:, None], 2, axis=1).astype(np.float32)
+    slow = stretched(lambda start, count: tone[np.arange(start, start + count) % len(tone)], lambda t: t * 0.95, 96_000)
+    spectrum = np.abs(np.fft.rfft(slow[:, 0] * np.hanning(len(slow))))
+    assert np.argmax(spectrum) * STATION_RATE / len(slow) == pytest.approx(440, abs=0.5)
+    assert np.sqrt(2 * np.mean(slow[9_600:-9_600] ** 2)) == pytest.approx(0.3, rel=0.01)
+
+
+def test_keys_are_neighbours_on_the_circle() -> None:
+    assert key_distance("C", "Am") == 0
+    assert key_distance("C major", "G") == 1
+    assert key_distance("Dm", "A minor") == 1
+    assert key_distance("C", "F#") == 6
+    assert key_distance("C", "loud") is None
