@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections import OrderedDict, deque
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -26,7 +27,7 @@ from shared.messages import (
     ClipRejected,
     LoopReady,
     Prepare,
-    TransitionFailed,
+    TransitionReady,
 )
 from shared.paths import Paths
 from shared.runtime.door import Door
@@ -61,7 +62,7 @@ class Analyzer:
         self._answered: OrderedDict[str, Receipt] = OrderedDict()
         self._waiting: dict[str, Clip] = {}
         """By job; the latest delivery of each, whose token the receipt carries."""
-        self._work: queue.SimpleQueue[tuple[Clip, bytes | None] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Clip, bytes | None] | Prepare | None] = queue.SimpleQueue()
         self._outbox: deque[tuple[Link, AnyMessage]] = deque(maxlen=OUTBOX)
         self._state = AnalyzerStatus()
         loop.every(RETRY_S, self._flush)
@@ -80,14 +81,7 @@ class Analyzer:
         if isinstance(message, Clip):
             self._take(message, received.attachment)
         elif isinstance(message, Prepare):
-            self._send(
-                self._controller,
-                TransitionFailed(
-                    from_loop=message.first.loop_id,
-                    to_loop=message.second.loop_id,
-                    reason="This change is not rendered ahead: the player fades on the bar line.",
-                ),
-            )
+            self._work.put(message)
         else:
             log.warning("A %s is not for the analyzer and was dropped.", type(message).__name__)
 
@@ -151,10 +145,17 @@ class Analyzer:
 
     def _analyse(self) -> None:
         # Loaded here, so that the links are open at once and the first clip finds the imports done.
+        from services.analyzer.transitions.work import handle_prepare
         from services.analyzer.work import Places, handle_clip
 
         places = Places(self._paths.cache, self._paths.loops)
+        folders = (self._paths.cache, self._paths.library)
         while (task := self._work.get()) is not None:
+            if isinstance(task, Prepare):
+                change = handle_prepare(task, folders, self._paths.transitions)
+                link = self._player if isinstance(change, TransitionReady) else self._controller
+                self._loop.call_soon(partial(self._send, link, change))
+                continue
             clip, attachment = task
             began = time.perf_counter()
             receipt: Receipt | None = None

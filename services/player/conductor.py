@@ -138,11 +138,9 @@ class Conductor:
         stand = self._stand
         if stand.splice is not None:
             return self._after_splice(stand)
-        natural = self._next_part(stand, floor)
         target = self._shelf.target(stand.loaded)
-        if target is None:
-            return natural
-        left = self._leave(stand, target, floor)
+        left = self._leave(stand, target, floor) if target is not None else None
+        natural = self._next_part(stand, floor, moves=left is None)
         return left if left is not None and left.change.at <= natural.change.at else natural
 
     def _leave(self, stand: Stand, target: Target, floor: int) -> _Foreseen | None:
@@ -158,9 +156,11 @@ class Conductor:
             due = stand.began + round(wanted.min_duration_s * STATION_RATE) if target.why == "due" else 0
             earliest = max(now, start + due - self._base)
             splice = self._transitions.get((loop.loop_id, target.loaded.loop_id))
-            if splice is not None and wanted.transition not in ("cut", "off"):
+            if splice is not None and splice.transition.kind in _RENDERED[wanted.transition]:
                 exit_frame = splice.transition.exit_frame
-                if earliest <= exit_frame <= span.end and span.start < exit_frame:
+                # It goes on from the loop itself, so not out of the middle of a move.
+                neutral = not stand.moved or exit_frame == span.end
+                if neutral and earliest <= exit_frame <= span.end and span.start < exit_frame:
                     return self._splice(target, splice, exit_frame - start)
                 if self._exit_ahead(stand, exit_frame):
                     return None
@@ -198,11 +198,11 @@ class Conductor:
                 return True
         return False
 
-    def _next_part(self, stand: Stand, floor: int) -> _Foreseen:
+    def _next_part(self, stand: Stand, floor: int, *, moves: bool) -> _Foreseen:
         """How the song goes on by itself: a move, the next stretch of this pass, or the next pass."""
         span, start = stand.stretch, self._playing.origin + self._playing.begin
         last = stand.span == len(stand.taken.spans) - 1
-        if last and not stand.moved and stand.taken.move is not None:
+        if moves and last and not stand.moved and stand.taken.move is not None:
             request = self._request(stand)
             clip = self._moves(request) if request is not None else None
             if request is not None and clip is not None and request.start - start >= floor:
@@ -269,6 +269,14 @@ class Conductor:
         return f"{how} ({_REASONS[target.why]})"
 
 
+_RENDERED: dict[str, tuple[str, ...]] = {
+    "smart": ("continue", "blend", "fade", "cut"),
+    "blend": ("continue", "blend", "fade"),
+    "fade": ("fade",),
+    "cut": ("cut",),
+    "off": (),
+}
+"""Which rendered transitions each wish takes: one that was rendered under another wish is left alone."""
 _REASONS = {
     "skip": "skipped",
     "back": "back to the song before",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +14,9 @@ from services.analyzer.loudness import true_peak
 from services.analyzer.transitions import Plan, plan_transition, render_transition
 from services.analyzer.transitions.plan import STRETCH_LIMIT, key_distance
 from services.analyzer.transitions.stretch import stretched
-from shared.audio_files import snap_to_grid
+from services.analyzer.transitions.work import handle_prepare
+from shared.audio_files import read_audio, snap_to_grid, write_wav
+from shared.messages import Prepare, TransitionFailed, TransitionReady
 from shared.music import Loop, Section
 from shared.units import STATION_RATE, Audio
 
@@ -211,3 +216,24 @@ def test_keys_are_neighbours_on_the_circle() -> None:
     assert key_distance("Dm", "A minor") == 1
     assert key_distance("C", "F#") == 6
     assert key_distance("C", "loud") is None
+
+
+def test_a_wished_change_is_written_and_told_and_a_missing_loop_is_said(tmp_path: Path) -> None:
+    first, second = _loop("a", 170, 4), _loop("b", 175, 4)
+    records = []
+    for record, pitch in ((first, 1_000.0), (second, 3_000.0)):
+        path = tmp_path / f"{record.loop_id}.wav"
+        write_wav(path, _clicks(record, pitch), STATION_RATE)
+        records.append(msgspec.structs.replace(record, path=str(path)))
+    told = handle_prepare(Prepare(first=records[0], second=records[1]), (tmp_path,), tmp_path)
+    assert isinstance(told, TransitionReady)
+    done = told.transition
+    audio, rate = read_audio(Path(done.path))
+    assert (len(audio), rate) == (done.frames, STATION_RATE)
+    assert (done.kind, done.from_loop, done.to_loop) == ("blend", "a", "b")
+    Path(records[1].path).unlink()
+    failed = handle_prepare(Prepare(first=records[0], second=records[1]), (tmp_path,), tmp_path)
+    assert isinstance(failed, TransitionFailed)
+    assert "does not exist" in failed.reason
+    outside = handle_prepare(Prepare(first=records[0], second=records[1]), (tmp_path / "x",), tmp_path)
+    assert isinstance(outside, TransitionFailed)

@@ -308,6 +308,32 @@ def test_a_rendered_transition_is_spliced_in_to_the_sample() -> None:
     assert np.array_equal(rest, _loops(B, BAR, len(rest)))
 
 
+def test_a_rendered_transition_never_leaves_out_of_the_middle_of_a_move() -> None:
+    piece = loaded(loop("p", 8 * BAR, bars=8), 6)
+    done = Transition(
+        from_loop="p", to_loop="b", kind="blend", path="x.wav", frames=3 * BAR, exit_frame=7 * BAR, entry_frame=0
+    )
+    engine = _engine(piece, min_duration_s=10.0)
+    render(engine, 22 * BAR + 960)  # in the last two bars of the third pass, where a single loop makes its move
+    engine.add(B)
+    engine.add_transition(LoadedTransition(done, Samples.of(noise(3 * BAR, 9))))
+    tap, _ = render(engine, 16 * BAR)
+    assert not np.array_equal(tap[:960], audio_of(piece)[6 * BAR + 960 : 6 * BAR + 1920])
+    passed = tap[2 * BAR - 960 :]
+    assert np.array_equal(passed[: 7 * BAR], audio_of(piece)[: 7 * BAR])
+    assert np.array_equal(passed[7 * BAR : 10 * BAR], noise(3 * BAR, 9))
+
+
+def test_a_transition_of_another_kind_than_wanted_is_left_alone() -> None:
+    done = Transition(
+        from_loop="a", to_loop="b", kind="blend", path="x.wav", frames=3 * BAR, exit_frame=2 * BAR, entry_frame=0
+    )
+    engine = _engine(A, B, min_duration_s=4.0, transition="fade")
+    engine.add_transition(LoadedTransition(done, Samples.of(noise(3 * BAR, 9))))
+    render(engine, 6 * STATION_RATE)
+    assert engine.report().entered.startswith("fade on the bar")
+
+
 def test_levels_are_matched_without_pushing_a_peak_over_the_limit() -> None:
     quiet = loaded(loop("q", lufs=-20.0, true_peak_dbtp=-9.0), 7)
     tap, _ = render(_begun(quiet, variation="off"), 9_600)
