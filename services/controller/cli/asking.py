@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from shared.errors import InfiniLoopError, NotRunningError
+from shared.errors import InfiniLoopError, NotRunningError, UsageError
 from shared.messages import Answer, Command
 from shared.paths import Paths
 from shared.runtime.locks import is_locked
@@ -51,6 +51,22 @@ def ask_station(
     if not answer.ok:
         raise Refused(answer)
     return answer
+
+
+class PromptCommand(click.Command):
+    """A command that takes a prompt: words that look like an option are answered with the way to give them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if not any(" " in word for word in given if word.startswith("-")):
+                raise
+            raise UsageError(
+                f"{error.option_name} is no option of {ctx.command_path}: a prompt that begins with - comes after --, "
+                f'as in {ctx.command_path} -- "-words".'
+            ) from None
 
 
 class Refused(InfiniLoopError):

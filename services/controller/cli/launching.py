@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from services.controller.cli.asking import ask_station, is_running, json_option, say
+from services.controller.cli.asking import PromptCommand, ask_station, is_running, json_option, say
 from shared.errors import InfiniLoopError, UsageError
 from shared.paths import Paths
 from shared.runtime.locks import FileLock, is_locked
@@ -23,7 +23,7 @@ LOOK_S = 0.05
 LOG_BYTES = 5_000_000
 
 
-@click.command()
+@click.command(cls=PromptCommand)
 @click.argument("words", nargs=-1, metavar="[PROMPT]")
 @click.option("-p", "--prompt", help="The same as PROMPT.")
 @click.option("--preset", help="A named prompt; `infiniloop presets` lists them.")

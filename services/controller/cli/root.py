@@ -99,13 +99,21 @@ def run_command(arguments: Sequence[str]) -> int:
     except click.Abort:
         return 130
     except click.ClickException as error:
-        error.show()
+        click.echo(f"infiniloop: {_sentence(error)}", err=True)
         return error.exit_code
     except InfiniLoopError as error:
         click.echo(f"infiniloop: {error}", err=True)
         return error.exit_code
     # click returns an exit code instead of raising where a command ends by `context.exit`.
     return result if isinstance(result, int) else 0
+
+
+def _sentence(error: click.ClickException) -> str:
+    """What click found wrong, in one sentence that says where to read on."""
+    words = error.format_message().strip().rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{words}: see `{error.ctx.command_path} --help`."
+    return f"{words}."
 
 
 def main() -> None:
