@@ -103,7 +103,7 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
         "side_least": round(min(row["side_db"] for row in rows), 2),
         "side_most": round(max(row["side_db"] for row in rows), 2),
         "bass_least": round(min(row["bass_correlation"] for row in rows), 3),
-        "seam_worst": round(max(row["seam"] for row in rows), 2),
+        "seams_below_p90": round(float(np.mean([row["seam"] <= 1.0 for row in rows])), 2),
     }
 
 

@@ -32,17 +32,20 @@ _TARGET_DB: Final = np.array(
     [-12, -5, -1, 0, -0.5, -1, -2, -3, -4.2, -5.7, -7.5, -9.5, -11.7, -14, -16.5, -19.5, -23, -27, -33], float
 )
 """Power in half octaves, the mean of much recorded music; the equaliser goes part of the way towards it."""
-_BASS_IS_MONO: Final = 150.0
+_BASS_IS_MONO: Final = 170.0
+_SPREAD_DB: Final = 3.0
+"""Between the softest and the loudest seconds of music with a beat; recorded music has four."""
+_MOST_PHRASING: Final = 1.0
 _TOWARDS: Final = 0.55
 _MOST_DB: Final = 4.5
 _SIDE_DB: Final = (-9.0, -5.5)
 """Range of side against middle that the width is brought into."""
 
 
-def master(mixes: Sequence[Audio], space: Space, rate: int, seed: int) -> list[Audio]:
+def master(mixes: Sequence[Audio], space: Space, rate: int, seed: int, *, beat: bool) -> list[Audio]:
     """Mastered sections of the same lengths, each an exact circle.
 
-    ``mixes`` are the desk's sections, float32 ``(frames, 2)``.
+    ``mixes`` are the desk's sections, float32 ``(frames, 2)``. Music without a ``beat`` is left as even as it is.
     """
     circles = [Circle(len(mix), rate // 8, rate) for mix in mixes]
     power, middle, side = _spectrum(mixes, circles)
@@ -55,7 +58,9 @@ def master(mixes: Sequence[Audio], space: Space, rate: int, seed: int) -> list[A
     for index, section in enumerate(shaped):
         worn = _worn(section * gain, space.lofi, rate, seed + index) if space.lofi > 0.0 else section * gain
         driven = _driven(worn, space.saturation)
-        shaped[index] = _glued(driven - driven.mean(axis=0), space.glue, rate)
+        shaped[index] = driven - driven.mean(axis=0)
+    phrasing = _phrasing(shaped, rate) if beat else 0.0
+    shaped = [_glued(section, space.glue, phrasing, rate) for section in shaped]
     return _limited(shaped, rate)
 
 
@@ -98,7 +103,7 @@ def _equaliser(power: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
 def _width(middle: NDArray[np.float64], side: NDArray[np.float64], curve_db: NDArray[np.float64]) -> float:
     gain = 10.0 ** (curve_db / 10.0)
     ratio = 10.0 * np.log10(max(float((side * gain).sum()), 1e-12) / max(float((middle * gain).sum()), 1e-12))
-    return float(10.0 ** (np.clip(np.clip(ratio, *_SIDE_DB) - ratio, -8.0, 7.0) / 20.0))
+    return float(10.0 ** (np.clip(np.clip(ratio, *_SIDE_DB) - ratio, -8.0, 12.0) / 20.0))
 
 
 def _shaped(mix: Audio, circle: Circle, curve_db: NDArray[np.float64], width: float, space: Space) -> Audio:
@@ -112,7 +117,7 @@ def _shaped(mix: Audio, circle: Circle, curve_db: NDArray[np.float64], width: fl
         gain *= high_pass(hertz, 30.0 + 40.0 * space.lofi, 2) * shelf(hertz, 250.0, 1.5 * space.lofi, high=False)
     spectrum = circle.spectrum(mix) * gain[:, None]
     middle = (spectrum[:, 0] + spectrum[:, 1]) * np.float32(0.5)
-    side = (spectrum[:, 0] - spectrum[:, 1]) * (np.float32(0.5 * width) * high_pass(hertz, _BASS_IS_MONO, 3))
+    side = (spectrum[:, 0] - spectrum[:, 1]) * (np.float32(0.5 * width) * high_pass(hertz, _BASS_IS_MONO, 5))
     spectrum[:, 0], spectrum[:, 1] = middle + side, middle - side
     return circle.audio(spectrum)
 
@@ -143,16 +148,27 @@ def _driven(section: Audio, amount: float) -> Audio:
     return np.asarray(np.tanh(section * drive) / drive, np.float32)
 
 
-def _glued(section: Audio, depth: float, rate: int) -> Audio:
-    """Slow compression of both channels together: above the mean level, ``depth`` of the excess is taken back."""
+def _phrasing(sections: Sequence[Audio], rate: int) -> float:
+    """How much further than it does the level of a phrase should move, in decibels a decibel."""
+    whole = np.concatenate([section[:, 0] + section[:, 1] for section in sections])
+    seconds = max(2, len(whole) // rate)
+    power = np.square(whole[: len(whole) // seconds * seconds].reshape(seconds, -1)).mean(axis=1)
+    soft, loud = np.percentile(10.0 * np.log10(power + 1e-6), [5, 95])
+    return float(np.clip(_SPREAD_DB / max(0.1, loud - soft) - 1.0, 0.0, _MOST_PHRASING))
+
+
+def _glued(section: Audio, depth: float, phrasing: float, rate: int) -> Audio:
+    """Compression of both channels together: what stands out of the last second or so is taken back by ``depth``.
+
+    The phrases' own rise and fall, which a compressor would flatten, is brought out by ``phrasing`` instead.
+    """
+    power = 0.5 * (section[:, 0] ** 2 + section[:, 1] ** 2).astype(np.float64) + 1e-9
+    fast = _box(_box(power, round(0.030 * rate)), round(0.080 * rate))
+    slow = _box(_box(power, round(0.700 * rate)), round(0.700 * rate))
     depth = min(1.0, max(0.0, depth)) * 0.6
-    if depth <= 0.0:
-        return section
-    power = 0.5 * (section[:, 0] ** 2 + section[:, 1] ** 2).astype(np.float64)
-    follower = _box(_box(power, round(0.030 * rate)), round(0.080 * rate))
-    mean = float(power.mean())
-    over = np.maximum(follower / max(mean, 1e-12), 1.0)
-    return np.asarray(section * (over ** (-0.5 * depth)).astype(np.float32)[:, None], np.float32)
+    gain = np.maximum(fast / slow, 1.0) ** (-0.5 * depth)
+    gain *= np.clip(slow / power.mean(), 0.2, 5.0) ** (0.5 * phrasing)
+    return np.asarray(section * gain.astype(np.float32)[:, None], np.float32)
 
 
 def _limited(sections: Sequence[Audio], rate: int) -> list[Audio]:

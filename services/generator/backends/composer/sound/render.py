@@ -95,7 +95,8 @@ def render_piece(
             parts.append(desk.mix(strips(part for part in section.parts if part.name == name), pump))
         control.say(0.15 + 0.6 * (index + 1) / len(sections))
     control.check()
-    mastered = master(mixes, score.space, sample_rate, score.tuning_seed)
+    beat = any(_kicks(section) for section in sections)
+    mastered = master(mixes, score.space, sample_rate, score.tuning_seed, beat=beat)
     control.say(1.0)
     whole = mastered[0] if len(mastered) == 1 else np.concatenate(mastered)
     apart = {name: np.concatenate(parts) for name, parts in kept.items()}
