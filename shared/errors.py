@@ -14,6 +14,7 @@
     ├── LockedError              another station already runs in this home
     ├── BackendError             a generator backend failed at a job
     │   ├── BackendUnavailable   the backend cannot run here; says what would change that
+    │   ├── JobRefused           the job asks for what the backend cannot do         exit code 2
     │   └── Cancelled            the job was called back
     └── OutputError              a sound output cannot be opened or was lost
 """
@@ -77,6 +78,12 @@ class BackendError(InfiniLoopError):
 
 class BackendUnavailable(BackendError):
     """The backend cannot run on this machine as it is."""
+
+
+class JobRefused(BackendError):
+    """The job asks for something that the backend cannot do; trying again would not help."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class Cancelled(BackendError):

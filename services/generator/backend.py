@@ -72,8 +72,10 @@ class Backend(Protocol):
         ------
         BackendUnavailable
             This machine cannot run it as it is.
+        JobRefused
+            The job asks for what this backend cannot do.
         BackendError
-            The job is not for this backend, or failed.
+            It failed; another try may succeed.
         """
         ...
 

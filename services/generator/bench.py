@@ -12,7 +12,7 @@ from services.generator.choice import choose
 from services.generator.frames import Made, Make, Missed, Report, Step, Up
 from services.generator.inference import COMMAND, InferenceProcess
 from services.generator.worker import STALLED_AFTER_S
-from shared.errors import BackendError, BackendUnavailable
+from shared.errors import BackendError, BackendUnavailable, JobRefused
 from shared.messages import Capabilities, Job
 from shared.paths import Paths
 from shared.settings.generator import GeneratorSettings
@@ -56,6 +56,8 @@ class Bench:
         ------
         BackendUnavailable
             The backend that the job asks for cannot run here.
+        JobRefused
+            It cannot do what the job asks for.
         BackendError
             It failed; the sentence says why.
         """
@@ -69,8 +71,8 @@ class Bench:
                     progress(step.fraction, stage)
                 case Made() as made:
                     return made
-                case Missed(reason=reason, retry=retry):
-                    raise BackendError(reason) if retry else BackendUnavailable(reason)
+                case Missed(reason=reason) as missed:
+                    raise _error_of(missed)(reason)
                 case _:
                     pass
 
@@ -84,3 +86,9 @@ class Bench:
             select.select([self._child], [], [], left)
             self._waiting += self._child.read()
         raise BackendError(f"The inference process showed no progress for {STALLED_AFTER_S:g} s at {stage}: try again.")
+
+
+def _error_of(missed: Missed) -> type[BackendError]:
+    if missed.refused:
+        return JobRefused
+    return BackendError if missed.retry else BackendUnavailable

@@ -38,7 +38,7 @@ from services.generator.frames import (
 )
 from services.generator.frames import orders as order_decoder
 from services.generator.registry import BACKENDS, Builder, Shelf, first_line
-from shared.errors import BackendError, BackendUnavailable, Cancelled, InfiniLoopError, UsageError
+from shared.errors import BackendError, BackendUnavailable, Cancelled, InfiniLoopError, JobRefused, UsageError
 from shared.messages import Job
 from shared.paths import Paths
 from shared.runtime import lifeline
@@ -103,20 +103,12 @@ class Inference:
 
     def _make(self, order: Make, shelf: Shelf) -> Made | Missed:
         """Make one clip; whatever goes wrong becomes one sentence."""
-        job_id = order.job.job_id
         try:
             return self._generate(order, shelf.take(order.backend))
-        except Cancelled as error:
-            return Missed(job_id=job_id, reason=str(error), retry=False, cancelled=True)
-        except (BackendUnavailable, UsageError) as error:
-            return Missed(job_id=job_id, reason=str(error), retry=False)
-        except InfiniLoopError as error:
-            return Missed(job_id=job_id, reason=str(error))
-        except MemoryError:
-            return Missed(job_id=job_id, reason=f"{order.backend} ran out of memory: choose a smaller model.")
         except Exception as error:
-            log.exception("The backend %s failed at job %s", order.backend, job_id)
-            return Missed(job_id=job_id, reason=f"{order.backend} failed: {first_line(error)}.")
+            if not isinstance(error, (InfiniLoopError, MemoryError)):
+                log.exception("The backend %s failed at job %s", order.backend, order.job.job_id)
+            return missed(order, error)
 
     def _generate(self, order: Make, backend: Backend) -> Made:
         job, began, path = with_seed(order.job), time.monotonic(), Path(order.path)
@@ -160,6 +152,23 @@ class _Steps:
         if stage != self._stage or now - self._told_at >= _STEP_S:
             self._told_at, self._stage = now, stage
             self._tell(min(1.0, max(0.0, fraction)), stage)
+
+
+def missed(order: Make, error: Exception) -> Missed:
+    """Why there is no clip, and whether another try may bring one."""
+    refused = isinstance(error, (JobRefused, UsageError))
+    reason = str(error)
+    if isinstance(error, MemoryError):
+        reason = f"{order.backend} ran out of memory: choose a smaller model."
+    elif not isinstance(error, InfiniLoopError):
+        reason = f"{order.backend} failed: {first_line(error)}."
+    return Missed(
+        job_id=order.job.job_id,
+        reason=reason,
+        retry=not refused and not isinstance(error, (Cancelled, BackendUnavailable)),
+        cancelled=isinstance(error, Cancelled),
+        refused=refused,
+    )
 
 
 def with_seed(job: Job) -> Job:

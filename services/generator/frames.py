@@ -94,6 +94,8 @@ class Missed(Frame, frozen=True, kw_only=True):
     reason: str
     retry: bool = True
     cancelled: bool = False
+    refused: bool = False
+    """The job, not the machine, is at fault."""
 
 
 Order: TypeAlias = Begin | Make | Halt | Survey

@@ -17,7 +17,7 @@ import pytest
 
 from services.generator.backend import Backend, ClipFacts, JobControl
 from services.generator.registry import BACKENDS
-from shared.errors import BackendError, Cancelled, InfiniLoopError, UsageError
+from shared.errors import BackendError, Cancelled, InfiniLoopError, JobRefused, UsageError
 from shared.messages import Capabilities, Job, Ready, decode, encode
 from shared.music import Recipe
 from shared.paths import Paths
@@ -194,7 +194,7 @@ def test_any_words_are_a_prompt(backend: Backend, prompt: str) -> None:
 
 @pytest.mark.parametrize("wanted", [{"seconds": 100_000.0}, {"seconds": 0.01}])
 def test_what_it_cannot_do_is_refused_in_one_sentence(backend: Backend, wanted: dict[str, float]) -> None:
-    with pytest.raises((BackendError, UsageError)) as refused:
+    with pytest.raises(JobRefused) as refused:
         take(backend, job(**wanted))
     assert_one_sentence(refused.value)
 

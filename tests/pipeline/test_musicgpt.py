@@ -15,7 +15,7 @@ from services.generator.backends.musicgpt import installation
 from services.generator.backends.musicgpt.backend import MusicGptBackend
 from services.generator.backends.musicgpt.patience import SHORTEST_S, Patience
 from services.generator.backends.musicgpt.screen import DOWNLOADING, GENERATING
-from shared.errors import BackendError, BackendUnavailable, Cancelled, UsageError
+from shared.errors import BackendError, BackendUnavailable, Cancelled, JobRefused
 from shared.messages import Job
 from shared.paths import Paths
 from shared.settings.generator import GeneratorSettings
@@ -66,7 +66,7 @@ def test_bars_at_a_tempo_are_seconds(build: Build) -> None:
 
 @pytest.mark.parametrize("wanted", [{"seconds": 31.0}, {"seconds": 0.5}, {"seconds": None, "bars": 64, "bpm": 80.0}])
 def test_what_it_cannot_do_is_refused_with_the_range(build: Build, wanted: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="1 to 30 s"):
+    with pytest.raises(JobRefused, match="1 to 30 s"):
         build().generate(job(**wanted), JobControl())
 
 

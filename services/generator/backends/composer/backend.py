@@ -16,7 +16,7 @@ from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS, 
 from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.style import Style, with_folder
 from services.generator.backends.composer.truth import truth_of
-from shared.errors import BackendError, InfiniLoopError
+from shared.errors import BackendError, InfiniLoopError, JobRefused
 from shared.messages import Capabilities, Job
 from shared.music import Recipe
 from shared.units import STATION_CHANNELS, STATION_RATE, Audio
@@ -69,12 +69,16 @@ class ComposerBackend:
 
         Raises
         ------
-        BackendError
+        JobRefused
             What was asked for cannot be composed; the sentence says what can.
         """
         seed = job.seed if job.seed is not None else secrets.randbelow(2**31)
         styles = self._known_styles()
         plan = plan_of(job, seed, styles)
+        if plan.seconds > MAX_SECONDS:
+            raise JobRefused(
+                f"{plan.bars} bars at {plan.bpm:g} bpm last {plan.seconds:.0f} s; up to {MAX_SECONDS:g} s are composed."
+            )
         score = compose(plan, styles[plan.style])
         control.check()
         control.report(0.05, "composed")
@@ -116,7 +120,7 @@ def plan_of(job: Job, seed: int, styles: dict[str, Style]) -> Plan:
     except BackendError:
         raise
     except InfiniLoopError as error:
-        raise BackendError(str(error)) from error
+        raise JobRefused(str(error)) from error
 
 
 def _continued(plan: Plan, parent: Recipe, styles: dict[str, Style], asked: Asked) -> Plan:

@@ -27,7 +27,7 @@ from services.generator.backends.musicgen.sessions import Device, Watch, cores, 
 from services.generator.models.catalogue import LICENCE, MODELS, base_name
 from services.generator.models.store import ModelStore
 from shared.durable import replace_file
-from shared.errors import BackendError, BackendUnavailable, StoreError
+from shared.errors import BackendUnavailable, JobRefused, StoreError
 from shared.messages import Capabilities, Job
 from shared.music import Recipe
 from shared.paths import Paths
@@ -140,11 +140,11 @@ class MusicGenBackend:
             The jobs differ in more than their ids and seeds.
         """
         if not 1 <= len(jobs) <= _BATCH:
-            raise BackendError(f"{len(jobs)} clips cannot be made at once: ask for 1 to {_BATCH}.")
+            raise JobRefused(f"{len(jobs)} clips cannot be made at once: ask for 1 to {_BATCH}.")
         first = jobs[0]
         same = ("prompt", "model", "seconds", "bars", "bpm", "key", "meter", "parent_clip", "splice_s", "device")
         if any(getattr(job, name) != getattr(first, name) for job in jobs for name in same):
-            raise BackendError("Clips that are made at once must be of one prompt, length and model.")
+            raise JobRefused("Clips that are made at once must be of one prompt, length and model.")
         session = self._begin(jobs, control)
         made: list[list[Audio]] = [[] for _ in jobs]
         facts: list[ClipFacts] = []
@@ -181,7 +181,7 @@ class MusicGenBackend:
         if job.parent_clip is not None:
             parent = KeptCodes.load(find_codes(job.parent_clip, self._codes_folders))
             if parent.codes.shape[0] != engine.shape.decoder.codebooks or parent.sample_rate != engine.sample_rate:
-                raise BackendError(
+                raise JobRefused(
                     f"The clip {job.parent_clip} was made by {parent.model}, which {name} cannot continue: choose that"
                     " model or start a new clip."
                 )
@@ -204,7 +204,7 @@ class MusicGenBackend:
             raise BackendUnavailable(f"{missing[0]} is not installed: `pip install 'infiniloop[musicgen]'`.")
         wanted = base_name(job.model) if job.model else None
         if wanted is not None and wanted not in MODELS:
-            raise BackendError(f"There is no model {job.model!r}: choose one of {', '.join(MODELS)}.")
+            raise JobRefused(f"There is no model {job.model!r}: choose one of {', '.join(MODELS)}.")
         if wanted is not None and wanted not in present:
             raise BackendUnavailable(f"The model {wanted} is not here: `infiniloop models download {wanted}`.")
         if not present:
@@ -384,7 +384,7 @@ def _seconds(job: Job) -> float:
 
     Raises
     ------
-    BackendError
+    JobRefused
         Out of range; the sentence names it.
     """
     seconds = job.seconds
@@ -393,7 +393,7 @@ def _seconds(job: Job) -> float:
         seconds = job.bars * beats * 60.0 / job.bpm
     seconds = DEFAULT_S if seconds is None else seconds
     if not SHORTEST_S <= seconds <= LONGEST_S:
-        raise BackendError(f"MusicGen makes {SHORTEST_S:g} to {LONGEST_S:g} s of music, not {seconds:g} s.")
+        raise JobRefused(f"MusicGen makes {SHORTEST_S:g} to {LONGEST_S:g} s of music, not {seconds:g} s.")
     return seconds
 
 

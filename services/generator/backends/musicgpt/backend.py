@@ -19,7 +19,7 @@ from services.generator.backends.musicgpt.patience import Patience
 from services.generator.backends.musicgpt.run import Run, TooSlow
 from services.generator.backends.musicgpt.screen import DOWNLOADING, GENERATING
 from shared.audio_files import read_audio
-from shared.errors import AudioFileError, BackendError, BackendUnavailable, UsageError
+from shared.errors import AudioFileError, BackendError, BackendUnavailable, JobRefused
 from shared.messages import Capabilities, Job
 from shared.music import Recipe
 from shared.paths import Paths
@@ -73,7 +73,7 @@ class MusicGptBackend:
         ------
         BackendUnavailable
             The binary, its model or its library is missing; the sentence says how to get it.
-        UsageError
+        JobRefused
             The job asks for something that the program cannot do.
         """
         model = job.model or self._settings.model
@@ -90,11 +90,10 @@ class MusicGptBackend:
     def _seconds(self, job: Job) -> float:
         seconds = job.seconds
         if seconds is None and job.bars is not None and job.bpm is not None:
-            beats = int(job.meter.split("/")[0]) if job.meter and job.meter.split("/")[0].isdigit() else 4
-            seconds = job.bars * beats * 60.0 / job.bpm
+            seconds = job.bars * _quarters(job.meter) * 60.0 / job.bpm
         seconds = self._settings.duration if seconds is None else seconds
         if not SHORTEST_S <= seconds <= LONGEST_S:
-            raise UsageError(f"MusicGPT makes {SHORTEST_S} to {LONGEST_S} s at a time: {seconds:g} s is out of that.")
+            raise JobRefused(f"MusicGPT makes {SHORTEST_S} to {LONGEST_S} s at a time: {seconds:g} s is out of that.")
         return seconds
 
     def _obstacle(self, found: Installation, model: str) -> str | None:
@@ -213,6 +212,14 @@ class _Clip:
                 "expected: use version 0.3."
             )
         return samples
+
+
+def _quarters(meter: str | None) -> float:
+    """Length of a bar in quarter notes."""
+    beats, _, unit = (meter or "4/4").partition("/")
+    if not (beats.isdigit() and unit.isdigit() and int(beats) and int(unit)):
+        raise JobRefused(f"{meter!r} is no metre: write it like 3/4.")
+    return int(beats) * 4 / int(unit)
 
 
 def wording(job: Job) -> str:
