@@ -88,18 +88,19 @@ def tone(number: int) -> Audio:
 
 
 class TapFeeder(threading.Thread):
-    """Stands where the player stands: publishes numbered blocks, four times as fast as they sound."""
+    """Stands where the player stands: publishes numbered blocks, ``speed`` times as fast as they sound."""
 
-    def __init__(self, paths: Paths, *, lost: frozenset[int] = frozenset()) -> None:
+    def __init__(self, paths: Paths, *, lost: frozenset[int] = frozenset(), speed: float = 4.0) -> None:
         super().__init__(daemon=True)
         self._paths, self._lost = paths, lost
+        self._pause_s = TAP_BLOCK / STATION_RATE / speed
         self._ending = threading.Event()
 
     def run(self) -> None:
         bus = Bus(self._paths)
         link = bus.bind(TAP)
         for number in itertools.count():
-            if self._ending.wait(TAP_BLOCK / STATION_RATE / 4):
+            if self._ending.wait(self._pause_s):
                 break
             if number not in self._lost:
                 link.send_frames(pack_block(number, tone(number)))

@@ -96,11 +96,11 @@ def test_the_real_player_is_heard_and_followed_when_it_was_killed(paths: Paths) 
     with dashboard(paths, port), service(paths, "player") as player:
         connection, response = open_stream(port)
         with contextlib.closing(connection):
-            heard = read_seconds(response, 3.0)
+            heard = read_seconds(response, 2.0)
             player.kill()
             player.wait()
             with service(paths, "player"):
-                heard += read_seconds(response, 3.0)
+                heard += read_seconds(response, 2.0)
     sound = decode(heard)[4_800:]
     assert np.abs(sound).max() > 0.05
     # The new one fades in; until it is back, a listener lives on what it holds.
@@ -144,7 +144,7 @@ def test_titles_are_woven_in_for_clients_that_ask(paths: Paths, bus: Bus) -> Non
 
 def test_who_does_not_read_is_let_go_and_nobody_else_notices(paths: Paths) -> None:
     port = free_port()
-    with dashboard(paths, port), TapFeeder(paths):
+    with dashboard(paths, port), TapFeeder(paths, speed=10.0):
         connect(port).close()
         with socket.create_connection(("127.0.0.1", port)) as lazy:
             lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
