@@ -7,31 +7,22 @@ out of the first. Every section is a turn of chords that leads back, so they fol
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 import msgspec
 
-from services.generator.backends.composer import accompaniment, bass, drumming, melody, meters
+from services.generator.backends.composer import accompaniment, bass, drumming, melody, meters, shape
 from services.generator.backends.composer.dice import Dice
 from services.generator.backends.composer.ensemble import Ensemble, Player, assemble
 from services.generator.backends.composer.passage import Passage, changes_of
 from services.generator.backends.composer.performance import perform
 from services.generator.backends.composer.plan import Plan
-from services.generator.backends.composer.relation import relation
 from services.generator.backends.composer.score import ChordAt, Note, Part, Score, SectionScore, Space
 from services.generator.backends.composer.style import Layer, Style
+from services.generator.backends.composer.variation import varied
 from shared.units import Bpm
-
-KINSHIP: Final = (0.58, 0.84)
-"""How much of A (of all notes that either has) A' keeps; aimed at inside 0.5–0.9."""
-
-_SILENT: Final[dict[str, tuple[str, ...]]] = {"break": ("bass",), "fill": ("melody", "line")}
-"""Roles that lay out: a break floats without its bass, a fill clears the way for what comes."""
-
-_Voices = dict[tuple[str, int | None], list[Note]]
-"""Part, and drum where the part is the kit, to its notes."""
 
 _ENERGY: Final = {"A": -0.1, "A'": 0.04, "B": 0.14, "C": 0.1, "break": -0.25, "fill": 0.1}
 
@@ -50,6 +41,8 @@ class _Material:
     themes: dict[str, melody.Theme]
     figures: dict[str, _Figures]
     grooves: dict[str, drumming.Groove]
+    stop: float
+    """Quarter notes at a section's end in which the band leaves the fill alone."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ def compose(plan: Plan, style: Style) -> Score:
     for label, bars in plan.form:
         draft = _draft(_passage(label, bars, piece), piece)
         if label.endswith("'") and (origin := drafts.get(label.rstrip("'"))):
-            draft = _varied(origin, draft)
+            draft = replace(draft, notes=varied(origin.notes, draft.notes, draft.passage))
         drafts[label] = draft
         sections.append(_played(draft, piece))
     return Score(
@@ -132,7 +125,8 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
             grooves[turn] = drumming.choose(
                 ensemble.drums, style.native, plan.meter, own.fork(turn + grown), grooves["statement"]
             )
-    return _Material({"statement": first, "answer": second, "third": third}, themes, figures, grooves)
+    stop = shape.choose_stop(style, plan.meter, dice.fork("stop").throw()) if grooves else 0.0
+    return _Material({"statement": first, "answer": second, "third": third}, themes, figures, grooves, stop)
 
 
 def _figures(lines: Sequence[str], dice: Dice) -> _Figures:
@@ -187,34 +181,25 @@ def _draft(passage: Passage, piece: _Piece) -> _Draft:
             own.fork("drums"),
             fills=not style.data.steady,
             light=passage.label == "break",
+            stop=piece.material.stop,
         )
     for player in ensemble.players:
         layer = player.layer
-        sung = passage.label == "break" and (layer.manner == "hold" or layer.role == "melody")
-        energy = max(passage.energy, piece.plan.energy + 0.1) if sung else passage.energy
-        if not layer.from_energy <= energy <= layer.until_energy:
-            continue
-        if layer.role in _SILENT.get(passage.label, ()):
-            continue
-        written = _written(layer, passage, piece, own.fork(layer.name))
-        if not style.data.steady and _enters_late(layer.from_energy, passage):
-            half = passage.bars // 2 * passage.bar
-            written = [note for note in written if note.start >= half - 0.3]
-        notes[layer.name] = written
+        if shape.plays(layer, passage, piece.plan.energy):
+            written = _written(layer, passage, piece, own.fork(layer.name))
+            notes[layer.name] = written if style.data.steady else shape.entering(written, layer.from_energy, passage)
+    if not style.data.steady:
+        tacet = {player.layer.name for player in ensemble.players if player.layer.role in shape.ACCOMPANY}
+        notes = shape.stopped(notes, tacet, piece.material.stop, passage)
     return _Draft(passage, notes)
-
-
-def _enters_late(from_energy: float, passage: Passage) -> bool:
-    """A layer that a section can only just bear waits for its second half: the section builds."""
-    return passage.bars >= 8 and 0 < from_energy <= passage.energy < from_energy + 0.1
 
 
 def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[Note]:
     rng = dice.throw()
     turn = _turn(passage.label)
-    varied = passage.label.endswith("'")
+    again = passage.label.endswith("'")
     chosen = piece.material.figures.get(layer.name)
-    lines = (chosen.statement if turn == "statement" and not varied else chosen.answer) if chosen else ()
+    lines = (chosen.statement if turn == "statement" and not again else chosen.answer) if chosen else ()
     if layer.freely and chosen:
         lines = tuple(rng.choices(sorted({*chosen.statement, *chosen.answer}), k=passage.bars))
     notes: list[Note]
@@ -224,14 +209,14 @@ def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[
         case "chords":
             # A and A' begin on the same inversion, so that bars can pass from one to the other; held chords, which
             # have nothing else to vary, may move to another.
-            moved = " moved" if varied and layer.manner == "hold" else ""
+            moved = " moved" if again and layer.manner == "hold" else ""
             place = piece.dice.fork(f"voicing {layer.name} {turn}{moved}").throw().random()
             notes = accompaniment.chords(layer, lines, passage, bpm=piece.plan.bpm, place=place, rng=rng)
         case "arp":
             notes = accompaniment.arpeggio(layer, lines, passage, rng)
         case "melody":
             theme = piece.material.themes[layer.name if turn == "statement" else f"{layer.name} answer"]
-            notes = melody.play(layer, theme, passage, rng, ornament=0.8 if varied else 0.0)
+            notes = melody.play(layer, theme, passage, rng, ornament=0.8 if again else 0.0)
         case "line":
             notes = accompaniment.line(layer, lines, passage, rng)
         case "drone":
@@ -241,70 +226,6 @@ def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[
         case _:
             assert_never(layer.role)
     return notes
-
-
-def _varied(origin: _Draft, fresh: _Draft) -> _Draft:
-    """A': what is new joins for the second half, then bars of A are imagined anew, the last of each phrase first.
-
-    It goes on until A' is as near to A as ``KINSHIP`` says, and never further.
-    """
-    passage = fresh.passage
-    old, new = _voices(origin.notes), _voices(fresh.notes)
-    voices = dict(old)
-    low, high = KINSHIP
-    for key in [key for key in new if not old.get(key)]:
-        half = passage.bars // 2 * passage.bar if passage.bars >= 4 else 0.0
-        attempt = {**voices, key: [note for note in new[key] if note.start >= half - 0.3]}
-        if relation(_parts(old), _parts(attempt)) >= (low + high) / 2:
-            voices = attempt
-    for bar in sorted(range(passage.bars), key=lambda bar: (bar % 4 != 3, bar % 4 != 1, -bar)):
-        for key in old:
-            # Drums change where phrases end; a time-keeper that changed in mid-phrase would be a mistake.
-            if key[1] is not None and bar % 4 != 3:
-                continue
-            attempt = {**voices, key: _with_bar(voices[key], new.get(key, []), bar, passage.bar)}
-            near = relation(_parts(old), _parts(attempt))
-            if near >= low:
-                voices = attempt
-            if low <= near <= (low + high) / 2:
-                return replace(fresh, notes=_parts(voices))
-    if relation(_parts(old), _parts(voices)) > high:
-        voices = _nearest(old, voices, new, passage)
-    return replace(fresh, notes=_parts(voices))
-
-
-def _nearest(old: _Voices, voices: _Voices, new: _Voices, passage: Passage) -> _Voices:
-    """For a section of so few notes that a bar is too much: one voice's second half imagined anew, or left out."""
-    half = passage.length / 2 - 1e-6
-    aim = sum(KINSHIP) / 2
-    attempts = [voices]
-    for key, notes in old.items():
-        first = [note for note in notes if note.start < half]
-        attempts.append({**voices, key: first + [note for note in new.get(key, []) if note.start >= half]})
-        attempts.append({**voices, key: first})
-    return min(attempts, key=lambda attempt: abs(relation(_parts(old), _parts(attempt)) - aim))
-
-
-def _voices(parts: Mapping[str, list[Note]]) -> _Voices:
-    """Parts as they can be varied: each drum of the kit by itself."""
-    found: _Voices = {}
-    for name, notes in parts.items():
-        for note in notes:
-            found.setdefault((name, note.pitch if name == "drums" else None), []).append(note)
-    return found
-
-
-def _parts(voices: _Voices) -> dict[str, list[Note]]:
-    found: dict[str, list[Note]] = {}
-    for (name, _), notes in voices.items():
-        found.setdefault(name, []).extend(notes)
-    return found
-
-
-def _with_bar(notes: list[Note], fresh: list[Note], bar: int, quarters: float) -> list[Note]:
-    start, end = bar * quarters - 1e-6, (bar + 1) * quarters - 1e-6
-    kept = [note for note in notes if not start <= note.start < end]
-    return kept + [note for note in fresh if start <= note.start < end]
 
 
 # -- performance ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.generator.backends.composer import meters
+from services.generator.backends.composer import meters, shape
 from services.generator.backends.composer.dice import Dice
 from services.generator.backends.composer.passage import Passage, hits
 from services.generator.backends.composer.percussion import DRUMS
@@ -105,7 +105,14 @@ def _personal(line: str, rng: random.Random, busy: float, meter: Meter) -> str:
 
 
 def play(
-    drums: Drums, groove: Groove, passage: Passage, dice: Dice, *, fills: bool = True, light: bool = False
+    drums: Drums,
+    groove: Groove,
+    passage: Passage,
+    dice: Dice,
+    *,
+    fills: bool = True,
+    light: bool = False,
+    stop: float = 0.0,
 ) -> list[Note]:
     """The drum part of a passage.
 
@@ -113,6 +120,8 @@ def play(
     ----------
     fills
         Whether the last bar (and, smaller, every fourth) leads on with a fill.
+    stop
+        Quarter notes at the end in which the band stops.
     light
         Only the lighter half of the kit plays, until the fill.
     """
@@ -120,18 +129,22 @@ def play(
     bar_steps = meters.steps(passage.meter)
     tail = _tail(drums, passage, rng) if fills and drums.fill != "none" else {}
     tail_steps = max((len(line) for line in tail.values()), default=0)
+    # In a club the kick leaves with the band and comes back with it.
+    silent_steps = max(tail_steps, round(stop * 4)) if drums.fill == "club" and passage.bars >= 4 else tail_steps
     notes = []
     for drum, usual in groove.usual.items():
         if passage.energy < drums.from_energy.get(drum, 0.0):
             continue
-        for index in range(passage.bars):
+        begin = shape.entrance(drums.from_energy.get(drum, 0.0), passage)
+        for index in range(round(begin / passage.bar), passage.bars):
             last = index == passage.bars - 1
             if light and not last and drum in {"kick", "snare", "clap", "tom-low", "surdo"}:
                 continue
             line = groove.turn[drum] if index % 4 == 3 and not last else usual
             line = _bar(line, index, bar_steps)
             if last and tail and _yields(drum, tail):
-                line = line[: bar_steps - tail_steps] + tail.get(drum, "." * tail_steps)
+                keeps = bar_steps - (silent_steps if drum == "kick" else tail_steps)
+                line = line[:keeps] + tail.get(drum, "." * tail_steps).rjust(bar_steps - keeps, ".")
             notes += _strokes(drum, line, index * bar_steps, rng)
     missing = [drum for drum in tail if drum not in groove.usual]
     for drum in missing:

@@ -65,8 +65,12 @@ def perform(
 
 
 def _arch(start: float, passage: Passage, dynamics: float) -> float:
-    """The swell of a phrase of four bars: softest at its beginning, fullest in its third bar, easing off at the end."""
+    """The swell of a phrase of four bars: softest at its beginning, fullest in its third bar, easing off at the end.
+
+    A section of eight bars or more grows as a whole besides.
+    """
     bars = min(4, passage.bars)
     at = (start / passage.bar) % bars / bars
     shape = at / 0.7 if at < 0.7 else 1 - 0.7 * (at - 0.7) / 0.3
-    return 1 - dynamics * 0.35 * (1 - max(0.0, min(1.0, shape)))
+    growth = min(1.0, 1.4 * max(0.0, start) / passage.length) if passage.bars >= 8 else 1.0
+    return (1 - dynamics * 0.5 * (1 - max(0.0, min(1.0, shape)))) * (1 - dynamics * 0.3 * (1 - growth))
