@@ -14,16 +14,16 @@ from msgspec.structs import replace
 
 from services.controller import choice
 from services.controller.demand import Demand, View, weigh
-from services.controller.effects import Effect, ForgetClip, Heard, Shelve, ToAnalyzer, ToPlayer, ToWorker, Unshelve
+from services.controller.effects import Effect, Heard, Shelve, ToAnalyzer, ToPlayer, Unshelve
+from services.controller.foreman import Foreman
 from services.controller.jobs import shaped
-from services.controller.leases import Lease, LeaseTable
 from services.controller.naming import named
 from services.controller.state import HISTORY, StationState
-from services.controller.workers import FALLBACK, Trust, Worker, Workers, choose_backend
+from services.controller.workers import FALLBACK, Worker
 from shared.messages import (
     AnalyzerStatus,
     AnyMessage,
-    Cancel,
+    Capabilities,
     ClipAccepted,
     ClipRejected,
     DashboardStatus,
@@ -31,7 +31,6 @@ from shared.messages import (
     Failed,
     Heartbeat,
     Job,
-    LoopLoaded,
     LoopRefused,
     PlayerHello,
     PlayerStatus,
@@ -39,16 +38,12 @@ from shared.messages import (
     Progress,
     Ready,
     Status,
-    TransitionFailed,
     Wanted,
 )
 from shared.music import Loop
 from shared.settings import Settings
 
-CROSSING_S = 2.0
-"""A call for a job from the same process, so soon after one was sent to it, has crossed with that job."""
-RETURN_S = 8.0
-"""After a restart, so long until a worker that had a job is taken for gone."""
+SONGS_REMEMBERED = 8
 
 
 class Station:
@@ -65,27 +60,32 @@ class Station:
         self.state = state
         self.settings = settings
         self.shelf: dict[str, Loop] = {loop.loop_id: loop for loop in shelf}
-        self.leases = LeaseTable(state.leases, state.counts, now)
-        self.workers = Workers()
-        self.trust = Trust()
+        self.foreman = Foreman(state.leases, state.counts, now)
         self.player: PlayerStatus | None = None
         self.listeners = 0
         self.restarts: dict[str, int] = {}
         self.disk_free: int | None = None
-        self.dirty = True
+        self._dirty = True
         self.waiting = ""
-        self._began = now
         self._sounding = ""
         self._songs: dict[str, Loop] = {}
         self._pids: dict[str, int] = {}
         self._last_heard = now
-        self._next_job_at = 0.0
         self._prepared: set[tuple[str, str]] = set()
         self._wanted = Wanted(number=state.wanted_number, playing=False)
         for loop in state.unshelved:
             self.shelf.setdefault(loop.loop_id, loop)
 
     # -- what others see ----------------------------------------------------------------------------------------------
+
+    @property
+    def dirty(self) -> bool:
+        """Something has changed that must survive this process."""
+        return self._dirty or self.foreman.changed
+
+    def saved(self) -> None:
+        """What ``remembered`` gave is safe."""
+        self._dirty = self.foreman.changed = False
 
     @property
     def wanted(self) -> Wanted:
@@ -103,8 +103,8 @@ class Station:
 
     def remembered(self) -> StationState:
         """The state as it is to be saved."""
-        self.state.leases = self.leases.open
-        self.state.counts = self.leases.counts
+        self.state.leases = self.foreman.leases.open
+        self.state.counts = self.foreman.leases.counts
         return self.state
 
     def needed_loops(self) -> set[str]:
@@ -112,12 +112,6 @@ class Station:
         held = set(self.player.held) if self.player is not None else set()
         recent = {loop.loop_id for loop in (self.sounding, self.previous()) if loop is not None}
         return held | recent | set(self.state.fresh) | {loop.loop_id for loop in self._wanted.queue}
-
-    def unreachable(self, worker: str, now: float) -> None:
-        """A message could not be handed to this worker: what it had is given out again."""
-        self.workers.drop(worker)
-        self._take_back(self.leases.of_worker(worker), None, now)
-        self.dirty = True
 
     def unshelve(self, loop_ids: Iterable[str]) -> None:
         """These files are gone."""
@@ -129,31 +123,22 @@ class Station:
     def receive(self, message: AnyMessage, now: float, worker: str = "") -> list[Effect]:
         """Take in one message. ``worker`` names the link's peer for those that come from generators."""
         done: list[Effect] = []
-        self.workers.heard(worker, now)
         match message:
-            case Heartbeat():
+            case Heartbeat() | Progress():
+                self.foreman.hear(message, worker, now)
+                self.waiting = self._demand(now).waiting
                 return []
-            case Progress():
-                self.leases.heard(message, now)
-                return self._look(now)
-            case Ready():
-                self._ready(worker, message, now, done)
-            case Done():
-                if self.leases.delivered(message.job_id, now):
-                    self.dirty = True
-            case Failed():
-                self._failed(message, now)
+            case Ready() | Done() | Failed():
+                done += self.foreman.hear(message, worker, now)
             case ClipAccepted():
-                self._accepted(message, done)
+                done += self.foreman.receipt(message, now) + self._accepted(message.loop)
             case ClipRejected():
-                self._rejected(message, now, done)
+                done += self.foreman.receipt(message, now)
             case LoopRefused():
                 self.unshelve([message.loop_id])
                 done.append(Unshelve(message.loop_id))
             case PlayerHello():
-                self._hello(message, done)
-            case TransitionFailed() | LoopLoaded():
-                return []
+                done += self._hello(message)
             case _:
                 return []
         return done + self._plan(now)
@@ -168,7 +153,7 @@ class Station:
             case PlayerStatus():
                 return self._player(status.state, now)
             case AnalyzerStatus() if begun_again:
-                self.leases.hurry(now)
+                self.foreman.analyzer_began_again(now)
                 self._prepared.clear()
             case DashboardStatus():
                 listeners, self.listeners = self.listeners, status.state.listeners
@@ -180,17 +165,7 @@ class Station:
 
     def tick(self, now: float) -> list[Effect]:
         """Look at what should have come and has not; called about twice a second."""
-        self.workers.drop_silent(now)
-        for lease in self.leases.open:
-            gone = lease.worker not in self.workers and now - max(lease.since, self._began) > RETURN_S
-            if lease.phase in ("sent", "cancelling") and gone:
-                self.leases.put_back(lease.job.job_id, now)
-                self.dirty = True
-        for lease in self.leases.overdue(now):
-            if lease.phase == "sent" and (worker := self.workers.get(lease.worker)) is not None:
-                worker.credit = True  # it tells of no work, so the job never reached it: it still waits for one
-            self.leases.put_back(lease.job.job_id, now)
-            self.dirty = True
+        self.foreman.look_after(now)
         if self.listeners or (self.player is not None and self.player.output_ok):
             self._last_heard = now
         return self._plan(now)
@@ -203,20 +178,15 @@ class Station:
         state.paused = state.stopped = False
         if backend or model or prompt:
             state.backend, state.model = backend, model
-        self.trust.forget()
-        self._next_job_at = 0.0
+        self.foreman.forgive()
         self._last_heard = now
         done: list[Effect] = []
         if prompt:
             state.prompt = prompt
             state.epoch += 1
             state.fresh, state.anchor, state.hold = (), "", False
-            done += [
-                ToWorker(worker, Cancel(job_id=lease.job.job_id, reason="a new prompt"))
-                for lease in self.leases.open
-                if (worker := self.leases.call_back(lease.job.job_id, now))
-            ]
-        self.dirty = True
+            done += self.foreman.call_back("a new prompt", now)
+        self._dirty = True
         return done + self._plan(now)
 
     def wish(
@@ -236,130 +206,95 @@ class Station:
         state.hold = state.hold if hold is None else hold
         state.skips += skip
         state.backs += back
-        self.dirty = True
+        self._dirty = True
         return self._plan(now)
 
     def configure(self, settings: Settings, now: float) -> list[Effect]:
         """Other settings are in force."""
         if settings.generator.backend != self.settings.generator.backend:
             self.state.backend = ""
-            self.trust.forget()
+            self.foreman.forgive()
         if settings.generator.model != self.settings.generator.model:
             self.state.model = ""
         self.settings = settings
-        self.dirty = True
+        self._dirty = True
         return self._plan(now)
 
     def shelved(self, loop_id: str) -> None:
         """The library has this loop safe."""
         self.state.unshelved = tuple(loop for loop in self.state.unshelved if loop.loop_id != loop_id)
-        self.dirty = True
+        self._dirty = True
 
     # -- handlers -----------------------------------------------------------------------------------------------------
 
-    def _ready(self, key: str, ready: Ready, now: float, done: list[Effect]) -> None:
-        before = self.workers.get(key)
-        worker, earlier = self.workers.ready(key, ready, now)
-        for gone in earlier:
-            self._take_back(self.leases.of_worker(gone), ready.holding, now)
-        mine = self.leases.of_worker(key)
-        just_sent = any(now - lease.since < CROSSING_S and lease.phase == "sent" for lease in mine)
-        if ready.holding is None and just_sent and before is not None and before.pid == ready.pid:
-            worker.credit = False
-            return
-        self._take_back(mine, ready.holding, now)
-        if ready.holding is not None and not self.leases.claimed(ready.holding, key, now):
-            done.append(ToWorker(key, Cancel(job_id=ready.holding, reason="nobody waits for it")))
-        self.dirty = True
-
-    def _take_back(self, leases: Iterable[Lease], holding: str | None, now: float) -> None:
-        for lease in leases:
-            if lease.job.job_id != holding:
-                self.leases.put_back(lease.job.job_id, now)
-
-    def _failed(self, message: Failed, now: float) -> None:
-        lease = self.leases.failed(message.job_id, message.token, message.retry, now)
-        if lease is not None and lease.phase != "cancelling":
-            backend = message.backend or lease.job.backend
-            self.trust.failed(backend, message.reason, now)
-            self._next_job_at = now + self.trust.pause_s(backend)
-        self.dirty = True
-
-    def _accepted(self, message: ClipAccepted, done: list[Effect]) -> None:
-        lease = self.leases.close(message.job_id, "accepted")
-        if lease is not None and lease.phase == "sent" and lease.worker:
-            done.append(ToWorker(lease.worker, Cancel(job_id=message.job_id, reason="its receipt has come")))
-        done.append(ForgetClip(message.job_id))
-        self.dirty = True
-        if message.loop.loop_id in self.shelf:
-            return
-        loop = named(message.loop)
+    def _accepted(self, loop: Loop) -> list[Effect]:
+        """A loop is there. One of an older prompt goes to the library all the same, but not to the front."""
+        if loop.loop_id in self.shelf:
+            return []
+        loop, state = named(loop), self.state
         self.shelf[loop.loop_id] = loop
-        self.state.unshelved += (loop,)
-        done.append(Shelve(loop))
-        if loop.recipe is not None:
-            self.trust.succeeded(loop.recipe.backend)
-        if loop.epoch == self.state.epoch and loop.loop_id not in self.state.history:
-            self.state.fresh += (loop.loop_id,)
-            if not self.state.anchor and not loop.bridge:
-                self.state.anchor = loop.loop_id
+        state.unshelved += (loop,)
+        self._dirty = True
+        if loop.epoch == state.epoch and loop.loop_id not in state.history:
+            state.fresh += (loop.loop_id,)
+            if not state.anchor and not loop.bridge:
+                state.anchor = loop.loop_id
+        return [Shelve(loop)]
 
-    def _rejected(self, message: ClipRejected, now: float, done: list[Effect]) -> None:
-        self.dirty = True
-        if message.damaged and message.job_id in self.leases:
-            self.leases.put_back(message.job_id, now)
-            return
-        lease = self.leases.close(message.job_id, "rejected")
-        done.append(ForgetClip(message.job_id))
-        if lease is not None:
-            self.trust.rejected(lease.job.backend, f"a clip was rejected: {message.reason}", now)
-            self._next_job_at = now + self.trust.pause_s(lease.job.backend)
-
-    def _hello(self, message: PlayerHello, done: list[Effect]) -> None:
-        if message.skips_done > self.state.skips or message.backs_done > self.state.backs:
-            self.state.skips = max(self.state.skips, message.skips_done)
-            self.state.backs = max(self.state.backs, message.backs_done)
-        self.state.wanted_number = max(self.state.wanted_number, message.wanted_number)
-        self.dirty = True
-        self._sounds(message.loop_id or "", done)
-        done.append(ToPlayer())
+    def _hello(self, message: PlayerHello) -> list[Effect]:
+        state = self.state
+        state.skips = max(state.skips, message.skips_done)
+        state.backs = max(state.backs, message.backs_done)
+        state.wanted_number = max(state.wanted_number, message.wanted_number)
+        self._dirty = True
+        return [*self._sounds(message.loop_id or ""), ToPlayer()]
 
     def _player(self, status: PlayerStatus, now: float) -> list[Effect]:
         before, self.player = self.player, status
         if status.loop is not None:
             self._songs[status.loop.loop_id] = status.loop
-            while len(self._songs) > 8:
+            while len(self._songs) > SONGS_REMEMBERED:
                 self._songs.pop(next(iter(self._songs)))
-        done: list[Effect] = []
-        changed = self._sounds(status.loop_id or "", done)
-        if changed or before is None or before.output_ok != status.output_ok or before.held != status.held:
+        sounding = self._sounding
+        done = self._sounds(status.loop_id or "")
+        if (
+            sounding != self._sounding
+            or before is None
+            or before.output_ok != status.output_ok
+            or before.held != status.held
+        ):
             return done + self._plan(now)
         return done
 
-    def _sounds(self, loop_id: str, done: list[Effect]) -> bool:
+    def _sounds(self, loop_id: str) -> list[Effect]:
         if not loop_id or loop_id == self._sounding:
-            return False
+            return []
         self._sounding = loop_id
         state = self.state
         state.fresh = tuple(each for each in state.fresh if each != loop_id)
-        if not state.history or state.history[-1] != loop_id:
-            state.history = (*state.history, loop_id)[-HISTORY:]
-            if loop_id in self.shelf:
-                done.append(Heard(loop_id))
-        self.dirty = True
-        return True
+        self._dirty = True
+        if state.history[-1:] == (loop_id,):
+            return []
+        state.history = (*state.history, loop_id)[-HISTORY:]
+        return [Heard(loop_id)] if loop_id in self.shelf else []
 
     # -- the plan -----------------------------------------------------------------------------------------------------
 
     def _plan(self, now: float) -> list[Effect]:
-        return [*self._look(now), *self._give(now), *self._want()]
+        settings, model = self.settings, self.state.model
 
-    def _look(self, now: float) -> list[Effect]:
+        def shape(job: Job, offer: Capabilities, delivery: int) -> Job:
+            return shaped(job, offer, delivery, settings, model)
+
+        done = self.foreman.give(
+            self._wished_backend(), now, lambda worker, backend: self._job(worker, backend, now), shape
+        )
         self.waiting = self._demand(now).waiting
-        return []
+        return [*done, *self._want()]
 
     def _demand(self, now: float) -> Demand:
-        backend, note = choose_backend(self._wished_backend(), self.workers.backends(), self.trust, now)
+        foreman = self.foreman
+        backend, note = foreman.backend(self._wished_backend(), now)
         return weigh(
             View(
                 prompt=self.state.prompt,
@@ -367,43 +302,25 @@ class Station:
                 stopped=self.state.stopped and not self.listeners,
                 unheard_s=now - self._last_heard,
                 fresh=sum(loop_id in self.shelf and not self.shelf[loop_id].bridge for loop_id in self.state.fresh),
-                leases=self.leases.open,
+                leases=foreman.leases.open,
                 epoch=self.state.epoch,
-                workers=len(self.workers),
+                workers=len(foreman.workers),
                 backend=backend,
                 backend_note=note,
-                pause_s=max(0.0, self._next_job_at - now),
+                pause_s=foreman.pause_s(now),
                 disk_free=self.disk_free,
             )
         )
 
-    def _give(self, now: float) -> list[Effect]:
-        done: list[Effect] = []
-        for worker in self.workers.asking():
-            lease = self.leases.next_queued(worker.key)
-            backend, _ = choose_backend(self._wished_backend(), worker.capabilities, self.trust, now)
-            if not backend:
-                continue
-            if lease is None:
-                if self._demand(now).jobs < 1:
-                    break
-                lease = self._open(worker, backend, now)
-            offer = worker.capabilities[FALLBACK if lease.job.bridge else backend]
-            job = shaped(lease.job, offer, lease.deliveries + 1, self.settings, self.state.model)
-            self.leases.send(job, worker.key, now)
-            worker.credit = False
-            done.append(ToWorker(worker.key, job))
-            self.dirty = True
-        if done:
-            self._look(now)
-        return done
-
-    def _open(self, worker: Worker, backend: str, now: float) -> Lease:
+    def _job(self, worker: Worker, backend: str, now: float) -> Job | None:
+        """The next job, if one is wanted."""
+        if self._demand(now).jobs < 1:
+            return None
         state = self.state
         state.jobs_named += 1
         dice = Random(f"{state.salt}:{state.epoch}:{state.jobs_named}")
         bpm, key = choice.ask_for(self._find(state.anchor), state.prompt, dice)
-        job = Job(
+        return Job(
             job_id=f"{state.epoch}-{state.jobs_named}-{state.salt}",
             token="new",
             epoch=state.epoch,
@@ -414,10 +331,6 @@ class Station:
             seed=dice.randrange(2**31),
             bridge=self._wants_bridge(worker, backend),
         )
-        self.leases.begin(job, now)
-        lease = self.leases.get(job.job_id)
-        assert lease is not None
-        return lease
 
     def _wants_bridge(self, worker: Worker, backend: str) -> bool:
         """Whether something is composed at once, because a model's first loop for this prompt takes its time."""
@@ -428,7 +341,7 @@ class Station:
             and composer is not None
             and composer.available
             and not any(loop.epoch == self.state.epoch for loop in self.shelf.values())
-            and not any(lease.job.bridge and lease.job.epoch == self.state.epoch for lease in self.leases.open)
+            and not any(lease.job.bridge and lease.job.epoch == self.state.epoch for lease in self.foreman.leases.open)
         )
 
     def _want(self) -> list[Effect]:
@@ -459,7 +372,7 @@ class Station:
         if wanted != self._wanted:
             state.wanted_number = max(state.wanted_number, self._wanted.number) + 1
             self._wanted = replace(wanted, number=state.wanted_number)
-            self.dirty = True
+            self._dirty = True
             done.append(ToPlayer())
         return done + self._prepare()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from services.controller.statistics import Attempt
 from shared.messages import Cancel, Job, Prepare
 from shared.music import Loop
 
@@ -53,4 +54,11 @@ class ForgetClip:
     job_id: str
 
 
-Effect: TypeAlias = ToWorker | ToAnalyzer | ToPlayer | Shelve | Heard | Unshelve | ForgetClip
+@dataclass(frozen=True)
+class Measured:
+    """Note in the statistics what making a clip took; its time is the shell's to say."""
+
+    attempt: Attempt
+
+
+Effect: TypeAlias = ToWorker | ToAnalyzer | ToPlayer | Shelve | Heard | Unshelve | ForgetClip | Measured

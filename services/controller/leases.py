@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from shared.messages import Job, Progress
+from shared.messages import Done, Job, Progress
 
 RECEIPT_S = 10.0
 """So long after delivery a receipt may take before the clip is asked for again; doubles with each delivery."""
@@ -44,6 +44,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     fraction: float = 0.0
     stage: str = ""
     eta_s: float | None = None
+    seconds: float = 0.0
+    generation_s: float = 0.0
+    download_s: float = 0.0
+    """Of the clip, as its worker told them."""
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -92,10 +96,11 @@ class LeaseTable:
         queued = [lease for lease in self._leases.values() if lease.phase == "queued"]
         return min(queued, key=lambda lease: lease.worker != worker, default=None)
 
-    def begin(self, job: Job, now: float) -> None:
+    def begin(self, job: Job, now: float) -> Lease:
         """Open a lease for a new job."""
-        self._leases[job.job_id] = Lease(job=job, since=now)
+        lease = self._leases[job.job_id] = Lease(job=job, since=now)
         self.counts.opened += 1
+        return lease
 
     def send(self, job: Job, worker: str, now: float) -> None:
         """``job`` (with its new token) goes to ``worker``."""
@@ -130,12 +135,21 @@ class LeaseTable:
             self._leases[job_id] = replace(lease, phase="sent", worker=worker, since=now)
         return True
 
-    def delivered(self, job_id: str, now: float) -> bool:
+    def delivered(self, done: Done, now: float) -> bool:
         """The clip went to the analyzer; the receipt is awaited from now on. False if the job is closed already."""
-        lease = self._leases.get(job_id)
+        lease = self._leases.get(done.job_id)
         if lease is None:
             return False
-        self._leases[job_id] = replace(lease, phase="delivered", since=now, fraction=1.0, stage="analysing")
+        self._leases[done.job_id] = replace(
+            lease,
+            phase="delivered",
+            since=now,
+            fraction=1.0,
+            stage="analysing",
+            seconds=done.seconds,
+            generation_s=done.generation_s,
+            download_s=done.download_s,
+        )
         return True
 
     def close(self, job_id: str, ending: Ending) -> Lease | None:

@@ -44,7 +44,7 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
     """
     states = {name: status.state for name, (status, _) in statuses.items()}
     player, generator, dashboard = states.get("player"), states.get("generator"), states.get("dashboard")
-    state, counts = station.state, station.leases.counts
+    state, counts = station.state, station.foreman.leases.counts
     sounding, queue = station.sounding, station.wanted.queue
     return {
         "running": True,
@@ -66,9 +66,9 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
             "cancelled": counts.cancelled,
             "failed": counts.failed,
             "lost": counts.lost,
-            "open": len(station.leases),
+            "open": len(station.foreman.leases),
             "redelivered": counts.redelivered,
-            "balances": station.leases.balances(),
+            "balances": station.foreman.leases.balances(),
         },
         "output": _output(player),
         "stream": _stream(dashboard),

@@ -15,13 +15,25 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from services.controller import commands, library, presets, report, saving, state, tidy
 from services.controller.core import Station
-from services.controller.effects import Effect, ForgetClip, Heard, Shelve, ToAnalyzer, ToPlayer, ToWorker, Unshelve
+from services.controller.effects import (
+    Effect,
+    ForgetClip,
+    Heard,
+    Measured,
+    Shelve,
+    ToAnalyzer,
+    ToPlayer,
+    ToWorker,
+    Unshelve,
+)
 from services.controller.library import Extent
 from services.controller.listing import listed
 from services.controller.presets import Preset
+from services.controller.statistics import Attempt, Ledger
 from services.controller.tidy import Needs, Tidied
 from shared import settings as settings_store
 from shared.bus import Link, Received
@@ -91,7 +103,7 @@ class Controller:
         self._library.close()
 
     def status(self) -> ControllerStatus:
-        station, counts = self.station, self.station.leases.counts
+        station, counts = self.station, self.station.foreman.leases.counts
         remembered = station.state
         return ControllerStatus(
             prompt=remembered.prompt,
@@ -101,9 +113,9 @@ class Controller:
             hold=remembered.hold,
             volume=station.settings.player.volume,
             queue=tuple(loop.loop_id for loop in station.wanted.queue),
-            titles={loop.loop_id: loop.title for loop in station.wanted.queue},
+            titles=self._titles(),
             waiting=station.waiting,
-            leases=len(station.leases),
+            leases=len(station.foreman.leases),
             jobs_sent=counts.opened,
             accepted=counts.accepted,
             rejected=counts.rejected,
@@ -112,13 +124,17 @@ class Controller:
             lost=counts.lost,
             redelivered=counts.redelivered,
             library_loops=self._extent.loops,
-            library_bytes=0,
+            library_bytes=self._tidied.loop_bytes if self._tidied is not None else 0,
             cache_bytes=self._tidied.cache_bytes if self._tidied is not None else 0,
             disk_free_bytes=self._tidied.disk_free if self._tidied is not None else 0,
             machine_load=self._load,
             restarts=dict(station.restarts),
             note=" ".join((*self._notes, self._store_fault)).strip(),
         )
+
+    def _titles(self) -> dict[str, str]:
+        loops = (*self.station.wanted.queue, self.station.sounding, self.station.previous())
+        return {loop.loop_id: loop.title for loop in loops if loop is not None and loop.title}
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -145,7 +161,7 @@ class Controller:
         self._do(self.station.tick(time.monotonic()))
 
     def _heartbeat(self) -> None:
-        known = set(self.station.workers.keys())
+        known = set(self.station.foreman.workers.keys())
         self._peers = {key: peer for key, peer in self._peers.items() if key in known}
         for link, peer in self._peers.values():
             link.send(Heartbeat(), to=peer)
@@ -178,12 +194,14 @@ class Controller:
                     self._on_disk(partial(self._library.gone, [loop_id]))
                 case ForgetClip(job_id):
                     self._on_disk(partial(tidy.forget_clip, self._paths, job_id, self._codes()))
+                case Measured(attempt):
+                    self._on_disk(partial(self._write_down, replace(attempt, at=time.time())))
 
     def _to_worker(self, effect: ToWorker) -> None:
         peer = self._peers.get(effect.worker)
         if peer is None or not peer[0].send(effect.message, to=peer[1]):
             now = time.monotonic()
-            self.station.unreachable(effect.worker, now)
+            self.station.foreman.unreachable(effect.worker, now)
             self._loop.call_soon(lambda: self._do(self.station.tick(time.monotonic())))
 
     def _send_wanted(self) -> None:
@@ -195,7 +213,7 @@ class Controller:
         except StoreError as error:
             self._fault(error)
         else:
-            self.station.dirty = False
+            self.station.saved()
             self._store_fault = ""
 
     def _keep_wanted(self) -> None:
@@ -240,6 +258,13 @@ class Controller:
         self.station.shelved(loop_id)
         self._remember()
 
+    def _write_down(self, attempt: Attempt) -> None:
+        ledger = Ledger(self._paths.statistics_file)
+        try:
+            ledger.add(attempt)
+        finally:
+            ledger.close()
+
     def _tidy(self) -> None:
         station, controller = self.station, self.station.settings.controller
         needed = station.needed_loops()
@@ -250,7 +275,7 @@ class Controller:
             needed=frozenset(loop.path for loop in station.shelf.values() if loop.loop_id in needed),
             kept=tuple(loop.path for loop in by_age),
             codes=self._codes(),
-            jobs=frozenset(lease.job.job_id for lease in station.leases.open),
+            jobs=frozenset(lease.job.job_id for lease in station.foreman.leases.open),
         )
         budget, free = controller.cache_mb * _MEGA, controller.free_disk_mb * _MEGA
         self._on_disk(lambda: tidy.tidy(self._paths, needs, budget=budget, free_wanted=free), self._was_tidied)
@@ -345,11 +370,16 @@ class Controller:
         return " ".join(_told(key, value, settings) for key, value in changes.items())
 
 
+_NEXT_CLIP, _NEXT_START = " It holds from the next clip on.", " It holds from the station's next start on."
 _LATER = {
-    "generator": " It holds from the next clip on.",
-    "analyzer": " It holds from the next clip on.",
-    "dashboard": " It holds from the station's next start on.",
+    "generator": _NEXT_CLIP,
+    "analyzer.min_loop": _NEXT_CLIP,
+    "analyzer.loudness": _NEXT_START,
+    "dashboard": _NEXT_START,
+    "player.on_unplug": _NEXT_START,
+    "player.on_wake": _NEXT_START,
 }
+"""When a setting takes effect that does not at once, by its key or its section."""
 
 
 def _told(key: str, value: Any, settings: Settings) -> str:
@@ -358,7 +388,7 @@ def _told(key: str, value: Any, settings: Settings) -> str:
     words = {True: "on", False: "off"}[value] if isinstance(value, bool) else value
     if in_force != value:
         return f"{field.name} is {words} in the file, but the environment says {in_force!r}, which goes before it."
-    return f"{field.name} is {words}.{_LATER.get(field.section, '')}"
+    return f"{field.name} is {words}.{_LATER.get(field.key, _LATER.get(field.section, ''))}"
 
 
 def _said(done: saving.Saved, order: saving.SaveOrder) -> tuple[bool, str, int, dict[str, Any]]:

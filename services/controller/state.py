@@ -57,8 +57,9 @@ def state_file(paths: Paths) -> Path:
 def load(paths: Paths, *, epoch: int) -> tuple[StationState, str]:
     """The state on disk, or a new one whose prompts are numbered from ``epoch``; and a sentence if it was broken."""
     path = state_file(paths)
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        left.unlink(missing_ok=True)
+    for folder in (paths.state, paths.config):  # what a writer that was killed has left
+        for part in folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
     try:
         state = msgspec.msgpack.decode(path.read_bytes(), type=StationState)
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from shared.paths import Paths
 
 ORPHAN_S = 300.0
 """A file of the cache that no message has named for so long is an orphan."""
-CACHE_SHARE_OF_LOOPS = 0.9
+ABANDONED_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Tidied:
     """What a round of tidying found and did."""
 
     cache_bytes: int
+    loop_bytes: int
+    """Of the loops among them."""
     disk_free: int
     gone: tuple[str, ...]
     """Loop files that were deleted."""
@@ -90,8 +92,12 @@ def tidy(paths: Paths, needs: Needs, *, budget: int, free_wanted: int) -> Tidied
     gone = set(doomed)
     for path in doomed:
         path.unlink(missing_ok=True)
-    left = sum(f.bytes for f in (*loops, *clips, *transitions) if f.path not in gone)
-    return Tidied(left, shutil.disk_usage(paths.cache).free, tuple(str(p) for p in doomed if p.parent == paths.loops))
+    _sweep_folders(paths.clips)
+    kept = sum(f.bytes for f in loops if f.path not in gone)
+    left = kept + sum(f.bytes for f in (*clips, *transitions) if f.path not in gone)
+    return Tidied(
+        left, kept, shutil.disk_usage(paths.cache).free, tuple(str(p) for p in doomed if p.parent == paths.loops)
+    )
 
 
 def forget_clip(paths: Paths, job_id: str, codes: frozenset[str]) -> None:
@@ -103,6 +109,13 @@ def forget_clip(paths: Paths, job_id: str, codes: frozenset[str]) -> None:
 
 def _of_job(file: CacheFile, jobs: frozenset[str]) -> bool:
     return any(file.path.name.startswith(job) for job in jobs)
+
+
+def _sweep_folders(folder: Path) -> None:
+    """A command that was killed leaves its folder of clips behind."""
+    for path in folder.iterdir():
+        if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _scan(folder: Path) -> list[CacheFile]:

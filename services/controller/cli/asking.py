@@ -13,14 +13,15 @@ from shared.errors import InfiniLoopError, NotRunningError, UsageError
 from shared.messages import Answer, Command
 from shared.paths import Paths
 from shared.runtime.locks import is_locked
+from shared.topology import SERVICES
 
 ANSWER_WITHIN_S = 5.0
 NOT_RUNNING = "No station runs in this home: begin one with `infiniloop start`."
 
 
 def is_running(paths: Paths) -> bool:
-    """Whether a controller, or the parent that is about to begin it again, holds this home."""
-    return is_locked(paths.runtime, "controller") or is_locked(paths.runtime, "station")
+    """Whether a station holds this home; its controller may be about to begin again."""
+    return any(is_locked(paths.runtime, name) for name in ("station", *SERVICES))
 
 
 def ask_station(

@@ -55,7 +55,7 @@ class House:
 
     def note(self, effects: list[Effect]) -> list[Effect]:
         self.done += effects
-        assert self.station.leases.balances()
+        assert self.station.foreman.leases.balances()
         return effects
 
     def wait(self, seconds: float, *, alive: tuple[str, ...] = ()) -> list[Effect]:

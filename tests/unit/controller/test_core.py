@@ -70,9 +70,9 @@ def test_the_composer_is_asked_for_a_song_in_bars_a_model_for_a_clip_in_seconds(
 def test_a_lease_ends_with_the_receipt_and_not_before(house: House) -> None:
     job = one_job(house)
     house.deliver(job)
-    assert len(house.station.leases) == 1
+    assert len(house.station.foreman.leases) == 1
     effects = house.accept(job)
-    assert len(house.station.leases) == 0
+    assert len(house.station.foreman.leases) == 0
     assert of(ForgetClip, effects) == [ForgetClip(job.job_id)]
     assert of(Shelve, effects)[0].loop.title
 
@@ -85,7 +85,7 @@ def test_without_a_receipt_the_clip_is_asked_for_again_with_a_new_token(house: H
     (again,) = [j for j in jobs(house.wait(25, alive=("w1", "w2"))) if j.job_id == job.job_id][:1]
     assert again.token != job.token
     assert again.seed == job.seed
-    assert house.station.leases.counts.redelivered >= 1
+    assert house.station.foreman.leases.counts.redelivered >= 1
 
 
 def test_what_never_gets_a_receipt_is_given_up_and_made_anew(house: House) -> None:
@@ -96,10 +96,10 @@ def test_what_never_gets_a_receipt_is_given_up_and_made_anew(house: House) -> No
         for job in jobs(house.ready()) + jobs(house.wait(1, alive=("w1",))):
             house.deliver(job)
             deliveries += job.job_id == first.job_id
-        if first.job_id not in house.station.leases:
+        if first.job_id not in house.station.foreman.leases:
             break
     assert deliveries == MOST_DELIVERIES
-    assert house.station.leases.counts.lost >= 1
+    assert house.station.foreman.leases.counts.lost >= 1
 
 
 def test_a_second_receipt_changes_nothing(house: House) -> None:
@@ -145,7 +145,7 @@ def test_a_worker_that_comes_back_without_its_job_gets_it_again(house: House) ->
 def test_a_call_that_crossed_with_the_job_is_not_taken_for_a_loss(house: House) -> None:
     one_job(house)
     assert jobs(house.ready()) == []
-    assert len(house.station.leases) == 1
+    assert len(house.station.foreman.leases) == 1
 
 
 def test_a_worker_that_was_killed_just_after_it_got_a_job_gets_it_again_at_once(house: House) -> None:
@@ -195,7 +195,7 @@ def test_a_damaged_clip_is_asked_for_again_and_not_counted_as_rejected(house: Ho
     house.reject(job, damaged=True)
     (again,) = jobs(house.ready())
     assert again.job_id == job.job_id
-    assert house.station.leases.counts.rejected == 0
+    assert house.station.foreman.leases.counts.rejected == 0
 
 
 def test_a_failing_backend_gives_way_to_the_composer_and_the_station_says_so(house: House) -> None:
@@ -230,7 +230,7 @@ def test_a_new_prompt_raises_the_epoch_calls_the_job_back_and_drops_what_was_mad
     house.hear(Failed(job_id=job.job_id, token=job.token, reason="called back", retry=False), "w1")
     (new,) = jobs(house.ready())
     assert (new.prompt, new.epoch) == ("stormy techno", 2)
-    assert house.station.leases.counts.cancelled == 1
+    assert house.station.foreman.leases.counts.cancelled == 1
 
 
 def test_a_loop_of_an_older_prompt_goes_to_the_library_and_not_to_the_front(house: House) -> None:
@@ -262,7 +262,7 @@ def test_epochs_survive_a_restart_and_so_do_open_jobs(house: House) -> None:
     assert jobs(later.ready("w1", holding=job.job_id)) == []
     later.deliver(job)
     later.accept(job)
-    assert later.station.leases.counts.accepted == 1
+    assert later.station.foreman.leases.counts.accepted == 1
 
 
 def test_after_a_restart_a_job_whose_worker_never_returns_is_given_to_another(house: House) -> None:
@@ -406,7 +406,7 @@ def test_a_tempo_in_the_prompt_is_left_to_the_prompt(house: House) -> None:
 def test_progress_of_an_old_delivery_is_ignored(house: House) -> None:
     job = one_job(house)
     house.hear(Progress(job_id=job.job_id, token="other", fraction=0.9), "w1")
-    lease = house.station.leases.get(job.job_id)
+    lease = house.station.foreman.leases.get(job.job_id)
     assert lease is not None
     assert lease.fraction == 0
     house.hear(Progress(job_id=job.job_id, token=job.token, fraction=0.4, stage="composing"), "w1")
@@ -447,8 +447,8 @@ def test_the_lease_table_balances_whatever_happens(steps: list[tuple[int, int]])
                 house.wait(0.5)
         seen += jobs(house.done)
         house.done.clear()
-        assert house.station.leases.balances()
-        open_jobs = [lease.job.job_id for lease in house.station.leases.open]
+        assert house.station.foreman.leases.balances()
+        open_jobs = [lease.job.job_id for lease in house.station.foreman.leases.open]
         assert len(open_jobs) == len(set(open_jobs))
 
 
