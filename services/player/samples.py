@@ -81,6 +81,12 @@ class Samples:
         if self._lower is not None:
             self._lower[start : start + len(audio)] = lower
 
+    def audio(self) -> Audio:
+        """All of it as float32, shape=(frames, channels)."""
+        whole = np.empty(self._upper.shape, np.float32)
+        self.read_into(whole, 0)
+        return whole
+
     def read_into(self, out: Audio, start: int) -> None:
         np.copyto(out, self._upper[start : start + len(out)])
         np.multiply(out, np.float32(256), out=out)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from services.analyzer.key import parse_key
-from shared.music import Loop
+from shared.music import Loop, Transition
 from shared.units import STATION_RATE
 
 Kind: TypeAlias = Literal["continue", "blend", "fade", "cut"]
@@ -66,6 +66,19 @@ class Plan:
     @property
     def frames(self) -> int:
         return round(sum(self.beats))
+
+    def record(self, first: Loop, second: Loop, path: str) -> Transition:
+        """What the player is told of it, rendered to ``path``."""
+        return Transition(
+            from_loop=first.loop_id,
+            to_loop=second.loop_id,
+            kind=self.kind,
+            path=path,
+            frames=self.frames,
+            exit_frame=self.exit_frame,
+            entry_frame=self.entry_frame % second.frames,
+            reason=self.reason,
+        )
 
     @property
     def stretched(self) -> bool:

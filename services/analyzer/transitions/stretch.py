@@ -41,19 +41,20 @@ def stretched(read: Callable[[int, int], Audio], times: Times, frames: int) -> A
     starts = np.rint(times(centres.astype(np.float64))).astype(np.int64) - SIZE // 2
     lowest = int(starts.min()) - HOP
     source = read(lowest, int(starts.max()) + SIZE - lowest)
+    both = source.sum(axis=1)
     out = np.zeros((len(centres) * HOP + SIZE, source.shape[1]), np.float32)
     turned: NDArray[np.complex128] | None = None
     before = 0.0
     for number, start in enumerate(starts):
         at = int(start) - lowest
         here: NDArray[np.complex128] = np.fft.rfft(source[at : at + SIZE] * window, axis=0)
-        back = np.fft.rfft(source[at - HOP : at - HOP + SIZE] * window, axis=0)
         middle: NDArray[np.complex128] = here.sum(axis=1)
         energy = float((np.abs(middle[SIZE // 48 :]) ** 2).sum())
         if turned is None or energy > _ATTACK * before + 1e-9:
             spun = here
         else:
-            spun = here * _locked(middle, back.sum(axis=1), turned)[:, None]
+            back: NDArray[np.complex128] = np.fft.rfft(both[at - HOP : at - HOP + SIZE] * window[:, 0])
+            spun = here * _locked(middle, back, turned)[:, None]
         before = energy
         turned = spun.sum(axis=1)
         out[number * HOP : number * HOP + SIZE] += np.fft.irfft(spun, SIZE, axis=0).astype(np.float32) * window

@@ -11,7 +11,7 @@ from services.analyzer.transitions.render import render_transition
 from shared.audio_files import read_audio, write_wav
 from shared.errors import AudioFileError
 from shared.messages import Prepare, TransitionFailed, TransitionReady
-from shared.music import Loop, Transition
+from shared.music import Loop
 from shared.units import STATION_RATE, Audio
 
 log = logging.getLogger(__name__)
@@ -36,18 +36,7 @@ def handle_prepare(
         log.exception("The change from %s to %s could not be rendered.", first.loop_id, second.loop_id)
         sentence = "This change could not be rendered, so the player fades on the bar line."
         return TransitionFailed(from_loop=first.loop_id, to_loop=second.loop_id, reason=sentence)
-    return TransitionReady(
-        transition=Transition(
-            from_loop=first.loop_id,
-            to_loop=second.loop_id,
-            kind=plan.kind,
-            path=str(path),
-            frames=len(audio),
-            exit_frame=plan.exit_frame,
-            entry_frame=plan.entry_frame % second.frames,
-            reason=plan.reason,
-        )
-    )
+    return TransitionReady(transition=plan.record(first, second, str(path)))
 
 
 def _read(loop: Loop, folders: tuple[Path, ...]) -> Audio:

@@ -42,7 +42,7 @@ SHORTEST_MINUTES, LONGEST_MINUTES = 0.1, 720.0
 @json_option
 def render(output: Path, minutes: float, prompt: str | None, seed: int | None, as_json: bool) -> None:
     """Write the station's programme, composed and mixed, to a file."""
-    from services.controller.cli.rendering import Makers, loops_of
+    from services.controller.cli.rendering import Makers, changes, loops_of
     from services.controller.commands import check_prompt
     from services.controller.state import DEFAULT_PROMPT
     from shared import settings
@@ -67,7 +67,8 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
 
             # No song is shorter than this, so there are never more of them.
             most = math.ceil(minutes * 60 / chosen.player.min_duration)
-            programme = Programme(loops_of(words, seed, most, makers, Path(folder)), chosen.player)
+            loops = loops_of(words, seed, most, makers, Path(folder))
+            programme = Programme(loops, chosen.player, transitions=changes(chosen.player.transition))
             _write(output.absolute(), programme.blocks(frames))
         finally:
             makers.close()

@@ -25,6 +25,7 @@ from shared.music import Loop
 
 if TYPE_CHECKING:
     from services.generator.backend import Backend
+    from services.player.offline import Transitions
     from services.player.store import LoadedLoop
 
 BARS = 8
@@ -137,6 +138,22 @@ def loops_of(prompt: str, seed: int, count: int, makers: Makers, folder: Path) -
         Path(loop.path).unlink(missing_ok=True)
         if number + 1 < count:
             loop = makers.next()
+
+
+def changes(style: str) -> Transitions | None:
+    """Renders the changes between songs ahead, as the analyzer does for a station; None where none are wished."""
+    if style == "off":
+        return None
+    from services.analyzer.transitions import plan_transition, render_transition
+    from services.player.samples import Samples
+    from services.player.store import LoadedTransition
+
+    def rendered(first: LoadedLoop, second: LoadedLoop) -> LoadedTransition:
+        plan = plan_transition(first.loop, second.loop, style)  # type: ignore[arg-type]
+        audio = render_transition(plan, first.loop, first.samples.audio(), second.loop, second.samples.audio())
+        return LoadedTransition(plan.record(first.loop, second.loop, ""), Samples.of(audio))
+
+    return rendered
 
 
 @dataclass(frozen=True)
