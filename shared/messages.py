@@ -324,6 +324,8 @@ class PlayerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     loops_played: int = 0
     transition: Text = ""
     """The change that comes or is under way: kind and why."""
+    leave_frame: int | None = None
+    """Where in the loop's file this song will have lasted its time: no change rendered ahead leaves before it."""
 
 
 class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):

@@ -387,7 +387,9 @@ class Station:
         if len(self._prepared) > 200:
             self._prepared.clear()
         self._prepared.add(pair)
-        return [ToAnalyzer(Prepare(first=queue[0], second=queue[1], style=style))]
+        known = self.player is not None and self.player.loop_id == self._sounding
+        leave = self.player.leave_frame if known and self.player is not None else None
+        return [ToAnalyzer(Prepare(first=queue[0], second=queue[1], style=style, exit_after=leave or 0))]
 
     def _wished_backend(self) -> str:
         return self.state.backend or self.settings.generator.backend

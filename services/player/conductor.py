@@ -6,7 +6,7 @@ the count of programme frames, so the same messages at the same frames give the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -31,8 +31,9 @@ from shared.messages import Wanted
 from shared.units import STATION_RATE
 
 LEVEL_TOLERANCE_LU = 0.5
-_LOOK_AHEAD_PASSES = 4
-"""So many passes a rendered transition's exit is waited for, before the player fades by itself."""
+_MOST_PASSES = 400
+_LONGEST_WAIT = 30 * STATION_RATE
+"""A rendered transition's exit is waited for so long; past that the player fades by itself."""
 MoveMaker: TypeAlias = Callable[[MoveRequest], Clip | None]
 """Gives a move's audio, or None while it is being made; asked one pass ahead and again when it is needed."""
 
@@ -191,12 +192,41 @@ class Conductor:
 
     def _exit_ahead(self, stand: Stand, exit_frame: int) -> bool:
         """Whether the song comes past this frame soon, on its own way."""
-        for number in range(stand.number, stand.number + _LOOK_AHEAD_PASSES):
-            spans = self._pass(stand.loaded, number).spans
-            later = spans if number > stand.number else spans[stand.span + 1 :]
-            if any(span.start < exit_frame <= span.end for span in later):
+        waited = stand.stretch.end - self._playing.origin - self._playing.begin
+        for span in self._ahead(stand):
+            if waited > _LONGEST_WAIT:
+                return False
+            if span.start < exit_frame <= span.end:
                 return True
+            waited += span.end - span.start
         return False
+
+    def leave_frame(self) -> int | None:
+        """Where in the loop's file this song will have lasted its time; None if it has, or that is too far ahead.
+
+        For who renders the change ahead: no exit before this frame is of use.
+        """
+        stand = self._stand
+        due = stand.began + round(self._shelf.wanted.min_duration_s * STATION_RATE) - self._base
+        at = self._playing.origin + self._playing.begin
+        if stand.splice is not None:
+            due, at = due - stand.splice.samples.frames, stand.stretch.start
+        if due <= 0:
+            return None
+        if at + due <= stand.stretch.end:
+            return at + due
+        due -= stand.stretch.end - at
+        for span in self._ahead(stand):
+            if due <= span.end - span.start:
+                return span.start + due
+            due -= span.end - span.start
+        return None
+
+    def _ahead(self, stand: Stand) -> Iterator[Span]:
+        """The stretches that follow the one that sounds, as far as anybody looks."""
+        yield from stand.taken.spans[stand.span + 1 :]
+        for number in range(stand.number + 1, stand.number + _MOST_PASSES):
+            yield from self._pass(stand.loaded, number).spans
 
     def _next_part(self, stand: Stand, floor: int, *, moves: bool) -> _Foreseen:
         """How the song goes on by itself: a move, the next stretch of this pass, or the next pass."""

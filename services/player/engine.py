@@ -45,6 +45,8 @@ class Report:
     entered: str
     """How this song was entered."""
     songs: int
+    leave_frame: int | None
+    """Where in the loop's file the song will have lasted its time."""
     skips_done: int
     backs_done: int
     held: tuple[str, ...]
@@ -72,6 +74,8 @@ class Engine:
         self._mixer = Mixer(self._conductor)
         self._transport = Ramp(0.0)
         self._sleep = Ramp(1.0)
+        self._asked: tuple[object, ...] = ()
+        self._leave: int | None = None
         self._sleep_left: int | None = None
         self._sleep_fade = 0
         self._volume = Ramp(volume_gain(wanted.volume))
@@ -150,6 +154,7 @@ class Engine:
             note=self._conductor.note,
             entered=stand.note,
             songs=self._conductor.songs,
+            leave_frame=self._leave_frame(),
             skips_done=shelf.skips_done,
             backs_done=shelf.backs_done,
             held=shelf.held,
@@ -170,6 +175,13 @@ class Engine:
         self._sleep_fade = min(SLEEP_FRAMES, self._sleep_left)
         if self._sleep_left > self._sleep_fade:
             self._sleep.to(1.0, PAUSE_FRAMES)
+
+    def _leave_frame(self) -> int | None:
+        """Worked out once a song: it follows from the song's form."""
+        asked = (self._conductor.songs, self._shelf.wanted.min_duration_s, self._shelf.wanted.variation)
+        if asked != self._asked:
+            self._asked, self._leave = asked, self._conductor.leave_frame()
+        return self._leave
 
     def _replan(self) -> None:
         self._mixer.replan(self._conductor.again(self._mixer.offset, self._mixer.overlapping))

@@ -19,8 +19,8 @@ from shared.settings.player import PlayerSettings
 from shared.units import STATION_CHANNELS, TAP_BLOCK, Audio
 
 _AHEAD = 2
-Transitions = Callable[[LoadedLoop, LoadedLoop], LoadedTransition | None]
-"""Renders the change between two loops ahead, or None where the player is to fade by itself."""
+Transitions = Callable[[LoadedLoop, LoadedLoop, int], LoadedTransition | None]
+"""Renders the change between two loops ahead, not before this frame of the first; None: the player fades by itself."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Programme:
         report = self._engine.report()
         if len(self.songs) < report.songs:
             self.songs.append(Song(report.frames - report.song_frames, report.loop, report.entered))
-            self._fill(report.loop.loop_id)
+            self._fill(report.loop.loop_id, report.leave_frame or 0)
 
-    def _fill(self, current: str) -> None:
+    def _fill(self, current: str, leave_frame: int) -> None:
         at = [held.loop_id for held in self._held].index(current)
         if at > 1:
             self._held = self._held[at - 1 :]
@@ -98,7 +98,7 @@ class Programme:
             self._engine.add(loaded)
         self._engine.keep({held.loop_id for held in self._held})
         if self._transitions is not None and at + 1 < len(self._held):
-            rendered = self._transitions(self._held[at], self._held[at + 1])
+            rendered = self._transitions(self._held[at], self._held[at + 1], leave_frame)
             if rendered is not None:
                 self._engine.add_transition(rendered)
 

@@ -320,6 +320,7 @@ class _Player:
             wanted_number=report.wanted.number,
             loops_played=report.songs,
             transition=report.note,
+            leave_frame=report.leave_frame,
         )
         return self._status
 

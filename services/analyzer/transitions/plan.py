@@ -53,6 +53,9 @@ class Plan:
     reason: str
     exit_frame: int
     """Where the first loop is left: the change begins with what would have followed there."""
+    low: int
+    high: int
+    """The stretch of the first loop that goes round below the change."""
     begin: int
     """The frame of the second loop that enters there: a downbeat."""
     entry_frame: int
@@ -93,7 +96,7 @@ def plan_transition(first: Loop, second: Loop, style: Style = "smart", exit_afte
     exit_after
         The earliest frame of ``first`` at which it may be left; past the last phrase it is the first one again.
     """
-    pair = _Pair(first, second, _stretch(first), _stretch(second), exit_after)
+    pair = _Pair(first, second, _stretch(first, exit_after), _stretch(second, 0), exit_after)
     if style in ("cut", "fade"):
         return _unlocked(pair, "cut" if style == "cut" else "fade", "as the settings ask")
     locked, why = _locked(pair, style)
@@ -110,9 +113,10 @@ def key_distance(first: str, second: str) -> int | None:
     return min(steps, 12 - steps)
 
 
-def _stretch(loop: Loop) -> Stretch | None:
+def _stretch(loop: Loop, after: int) -> Stretch | None:
+    """The section in which frame ``after`` lies (the first one for 0), or the whole loop; None without a grid."""
     if loop.sections:
-        section = loop.sections[0]
+        section = next((one for one in loop.sections if one.start < after <= one.end), loop.sections[0])
         return Stretch(section.start, section.end, section.start, section.bars)
     if not loop.bars:
         return None
@@ -185,7 +189,10 @@ def _blend(pair: _Pair, leaving: Stretch, entering: Stretch, factor: tuple[int, 
     beats = tuple(beat + (other - beat) * number / steps for number in range(count))
     exit_frame = _exit(leaving, bars * factor[0], pair.exit_after)
     entry = round(entering.first + bars * factor[1] * entering.bar)
-    return Plan("blend", _fits(pair.first, pair.second), exit_frame, entering.first, entry, beats, beat, other)
+    low, high = leaving.start, leaving.end
+    return Plan(
+        "blend", _fits(pair.first, pair.second), exit_frame, low, high, entering.first, entry, beats, beat, other
+    )
 
 
 def _continue(leaving: Stretch, entering: Stretch, exit_after: int) -> Plan:
@@ -195,6 +202,8 @@ def _continue(leaving: Stretch, entering: Stretch, exit_after: int) -> Plan:
         "continue",
         "it grew out of this loop",
         exit_frame,
+        leaving.start,
+        leaving.end,
         entering.first,
         entering.first + length,
         (float(length),),
@@ -214,7 +223,8 @@ def _unlocked(pair: _Pair, kind: Literal["fade", "cut"], why: str) -> Plan:
             length = round(bars * pair.leaving.bar)
         exit_frame = _exit(pair.leaving, 0, pair.exit_after)
     begin = pair.entering.first if pair.entering is not None else 0
-    return Plan(kind, why, exit_frame, begin, begin + length, (float(length),), float(length), float(length))
+    low, high = (pair.leaving.start, pair.leaving.end) if pair.leaving is not None else (0, pair.first.frames)
+    return Plan(kind, why, exit_frame, low, high, begin, begin + length, (float(length),), float(length), float(length))
 
 
 def _exit(stretch: Stretch, before: int, exit_after: int) -> int:

@@ -31,10 +31,12 @@ _TAIL_S: Final = 1.6
 Column = NDArray[np.float32]
 
 
-def render_transition(plan: Plan, first: Loop, first_audio: Audio, second: Loop, second_audio: Audio) -> Audio:
+def render_transition(plan: Plan, first_audio: Audio, second: Loop, second_audio: Audio) -> Audio:
     """The change, shape=(plan.frames, 2), on the 24-bit grid."""
-    leaving = _Circle(first, first_audio)
-    entering = _Circle(second, second_audio)
+    leaving = _Circle(first_audio, plan.low, plan.high)
+    section = second.sections[0] if second.sections else None
+    low, high = (section.start, section.end) if section is not None else (0, second.frames)
+    entering = _Circle(second_audio, low, high)
     if plan.kind == "cut":
         mixed = _cut(plan, leaving, entering)
     elif plan.kind == "blend":
@@ -45,12 +47,10 @@ def render_transition(plan: Plan, first: Loop, first_audio: Audio, second: Loop,
 
 
 class _Circle:
-    """A loop's audio as it goes round: within its first section where it has sections."""
+    """The frames ``low … high`` of a loop, going round."""
 
-    def __init__(self, loop: Loop, audio: Audio) -> None:
-        section = loop.sections[0] if loop.sections else None
-        self._low, self._high = (section.start, section.end) if section is not None else (0, len(audio))
-        self._audio = audio
+    def __init__(self, audio: Audio, low: int, high: int) -> None:
+        self._audio, self._low, self._high = audio, low, high
 
     def read(self, start: int, count: int) -> Audio:
         at = np.arange(start - self._low, start - self._low + count) % (self._high - self._low) + self._low

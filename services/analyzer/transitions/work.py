@@ -26,7 +26,7 @@ def handle_prepare(
     first, second = prepare.first, prepare.second
     try:
         plan = plan_transition(first, second, prepare.style, prepare.exit_after)
-        audio = render_transition(plan, first, _read(first, folders), second, _read(second, folders))
+        audio = render_transition(plan, _read(first, folders), second, _read(second, folders))
         path = transitions / f"{first.loop_id[:_NAME_LIMIT]}--{second.loop_id[:_NAME_LIMIT]}.{plan.kind}.wav"
         write_wav(path, audio, STATION_RATE)
     except AudioFileError as error:

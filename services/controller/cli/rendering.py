@@ -148,9 +148,9 @@ def changes(style: str) -> Transitions | None:
     from services.player.samples import Samples
     from services.player.store import LoadedTransition
 
-    def rendered(first: LoadedLoop, second: LoadedLoop) -> LoadedTransition:
-        plan = plan_transition(first.loop, second.loop, style)  # type: ignore[arg-type]
-        audio = render_transition(plan, first.loop, first.samples.audio(), second.loop, second.samples.audio())
+    def rendered(first: LoadedLoop, second: LoadedLoop, exit_after: int) -> LoadedTransition:
+        plan = plan_transition(first.loop, second.loop, style, exit_after)  # type: ignore[arg-type]
+        audio = render_transition(plan, first.samples.audio(), second.loop, second.samples.audio())
         return LoadedTransition(plan.record(first.loop, second.loop, ""), Samples.of(audio))
 
     return rendered

@@ -123,19 +123,22 @@ def test_a_plan_lies_within_both_loops_on_their_bars(
         assert plan.frames <= 16.0 * STATION_RATE * (1 + STRETCH_LIMIT)
 
 
-def test_the_change_of_a_piece_lies_in_its_first_section() -> None:
+def test_the_change_of_a_piece_lies_in_the_section_that_will_sound() -> None:
     frames = _loop("a", 100).frames
     parts = tuple(Section(label=name, start=n * frames, end=(n + 1) * frames, bars=8) for n, name in enumerate("AB"))
     piece = _loop("a", 100, 16, frames=2 * frames, sections=parts)
-    plan = plan_transition(piece, piece)
-    assert plan.exit_frame <= frames
-    assert plan.entry_frame <= frames
+    for exit_after in (0, 1, frames // 2, frames, frames + 1, frames * 7 // 4, 2 * frames):
+        plan = plan_transition(piece, piece, "smart", exit_after)
+        assert exit_after <= plan.exit_frame
+        assert (plan.low, plan.high) == ((0, frames) if exit_after <= frames else (frames, 2 * frames))
+        assert plan.low < plan.exit_frame <= plan.high
+        assert plan.entry_frame <= frames
 
 
 def _rendered(first: Loop, second: Loop, style: str = "smart") -> tuple[Plan, Audio, Audio, Audio]:
     one, other = _clicks(first, 1_000.0), _clicks(second, 3_000.0)
     plan = plan_transition(first, second, style)  # type: ignore[arg-type]
-    return plan, render_transition(plan, first, one, second, other), one, other
+    return plan, render_transition(plan, one, second, other), one, other
 
 
 PAIRS = [(100.0, 105.0), (92.0, 88.0), (70.0, 138.0), (150.0, 76.0), (120.0, 120.0)]
@@ -182,7 +185,7 @@ def test_level_and_peak_stay_within_the_loops(bpm: float, other: float, style: s
     first, second = _loop("a", bpm, 4), _loop("b", other, 4)
     plan = plan_transition(first, second, style)  # type: ignore[arg-type]
     one, two = _clicks(first, 500.0, 0.8), _clicks(second, 500.0, 0.8)
-    change = render_transition(plan, first, one, second, two)
+    change = render_transition(plan, one, second, two)
     assert true_peak(change) <= 10 ** (-1 / 20) + 1e-4
     assert np.array_equal(change, snap_to_grid(change))
     if style != "cut":

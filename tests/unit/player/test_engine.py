@@ -324,6 +324,15 @@ def test_a_rendered_transition_never_leaves_out_of_the_middle_of_a_move() -> Non
     assert np.array_equal(passed[7 * BAR : 10 * BAR], noise(3 * BAR, 9))
 
 
+def test_it_foretells_where_a_song_will_have_lasted_its_time() -> None:
+    piece = loaded(loop("p", 12 * BAR, bars=12, sections=sections("A", "A'", "B", frames=4 * BAR)), 6)
+    for seconds, frame in ((1.0, 2 * BAR), (2.0, 4 * BAR), (5.0, 10 * BAR), (7.0, 2 * BAR), (12.5, 9 * BAR)):
+        engine = _engine(piece, B, min_duration_s=seconds)
+        assert engine.report().leave_frame == frame
+        render(engine, STATION_RATE // 2)
+        assert engine.report().leave_frame == frame
+
+
 def test_a_transition_of_another_kind_than_wanted_is_left_alone() -> None:
     done = Transition(
         from_loop="a", to_loop="b", kind="blend", path="x.wav", frames=3 * BAR, exit_frame=2 * BAR, entry_frame=0

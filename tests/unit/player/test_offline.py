@@ -76,7 +76,8 @@ def test_no_more_than_four_loops_are_held() -> None:
 def test_rendered_transitions_are_spliced_in() -> None:
     splice = noise(STATION_RATE, 99)
 
-    def rendered(first: LoadedLoop, second: LoadedLoop) -> LoadedTransition:
+    def rendered(first: LoadedLoop, second: LoadedLoop, exit_after: int) -> LoadedTransition:
+        assert exit_after == (2 if first.loop_id == "l0" else 1) * STATION_RATE
         plan = Transition(
             from_loop=first.loop_id,
             to_loop=second.loop_id,
