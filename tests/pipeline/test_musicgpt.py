@@ -15,6 +15,7 @@ from services.generator.backends.musicgpt import installation
 from services.generator.backends.musicgpt.backend import MusicGptBackend
 from services.generator.backends.musicgpt.patience import SHORTEST_S, Patience
 from services.generator.backends.musicgpt.screen import DOWNLOADING, GENERATING
+from services.generator.models.consent import Consent
 from shared.errors import BackendError, BackendUnavailable, Cancelled, JobRefused
 from shared.messages import Job
 from shared.paths import Paths
@@ -25,12 +26,13 @@ Build = Callable[..., MusicGptBackend]
 
 
 @pytest.fixture
-def build(paths: Paths) -> Build:
+def build(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Build:
     """A backend whose program is the stand-in and whose data lie in a folder of their own."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(paths.data / "own"))
 
     def make(*, present: bool = True, **changes: object) -> MusicGptBackend:
         settings = GeneratorSettings(
-            **{"musicgpt": str(STAND_IN), "models_path": str(paths.data / "own"), **changes}  # type: ignore[arg-type]
+            **{"musicgpt": str(STAND_IN), **changes}  # type: ignore[arg-type]
         )
         found = installation.find(paths, settings)
         library = found.data / "dynlibs" / "1.20.1" / "onnxruntime-linux-x64-1.20.1" / "lib" / "libonnxruntime.so"
@@ -82,9 +84,7 @@ def test_nothing_is_downloaded_without_consent(build: Build, paths: Paths) -> No
     assert "model small" in backend.capabilities().reason
     with pytest.raises(BackendUnavailable, match="infiniloop models"):
         backend.generate(job(), JobControl())
-    consent = installation.consent_file(paths, "small")
-    consent.parent.mkdir(parents=True, exist_ok=True)
-    consent.touch()
+    Consent(paths.models).remember("musicgpt:small", "yes")
     assert backend.capabilities().available
     offline = build(present=False, offline=True)
     assert "offline" in offline.capabilities().reason
@@ -100,9 +100,7 @@ def test_a_download_that_begins_all_the_same_is_ended(build: Build, paths: Paths
 
 
 def test_the_time_of_a_download_is_kept_apart(build: Build, paths: Paths) -> None:
-    consent = installation.consent_file(paths, "small")
-    consent.parent.mkdir(parents=True, exist_ok=True)
-    consent.touch()
+    Consent(paths.models).remember("musicgpt:small", "yes")
     backend, stages = build(present=False), set()
     began = time.monotonic()
     generation = backend.generate(job(), JobControl(report=lambda _fraction, stage: stages.add(stage)))

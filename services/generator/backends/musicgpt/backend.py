@@ -18,6 +18,7 @@ from services.generator.backends.musicgpt.installation import MODELS, Installati
 from services.generator.backends.musicgpt.patience import Patience
 from services.generator.backends.musicgpt.run import Run, TooSlow
 from services.generator.backends.musicgpt.screen import DOWNLOADING, GENERATING
+from services.generator.models.consent import Consent
 from shared.audio_files import read_audio
 from shared.errors import AudioFileError, BackendError, BackendUnavailable, JobRefused
 from shared.messages import Capabilities, Job
@@ -45,6 +46,8 @@ class MusicGptBackend:
     def __init__(self, paths: Paths, settings: GeneratorSettings) -> None:
         self._paths, self._settings = paths, settings
         self._patience = Patience(paths.state / "musicgpt.json")
+        root = Path(settings.models_path).expanduser() if settings.models_path else paths.models
+        self._consent = Consent(root)
 
     @property
     def name(self) -> str:
@@ -110,7 +113,7 @@ class MusicGptBackend:
         what = "runtime library" if model in found.models() else f"model {model}"
         if self._settings.offline:
             return f"MusicGPT's {what} is not in {found.data}, and the station is set to stay offline."
-        if installation.consent_file(self._paths, model).exists():
+        if self.may_download(model):
             return None
         return f"MusicGPT's {what} is not in {found.data}: `infiniloop models` shows how to get it."
 
@@ -120,12 +123,11 @@ class MusicGptBackend:
         command += ["--no-playback", "--no-interactive", "--ui-no-open"]
         if (job.device if job.device != "auto" else self._settings.device) == "cuda":
             command.append("--gpu")
-        if found.own_data:
-            command += ["--data-path", str(found.data)]
         return [*command, "--", wording(job)]
 
     def may_download(self, model: str) -> bool:
-        return not self._settings.offline and installation.consent_file(self._paths, model).exists()
+        """Whether the listener said yes to this model's download by the program."""
+        return not self._settings.offline and self._consent.said(f"{NAME}:{model}") == "yes"
 
     @property
     def patience(self) -> Patience:

@@ -34,8 +34,7 @@ class Installation:
 
     binary: Path | None
     data: Path
-    own_data: bool
-    """The data directory is one of our choice and must be named to the program."""
+    """The program's own data directory."""
     looked_for: str
     """Where the binary was looked for, for the sentence that says it is missing."""
 
@@ -66,15 +65,15 @@ class Installation:
 
 def find(paths: Paths, settings: GeneratorSettings) -> Installation:
     """Look for the program in the settings, in PATH, and beside the data."""
-    data = Path(settings.models_path).expanduser() / "musicgpt" if settings.models_path else default_data()
+    data = default_data()
     beside = (data, data / "bin", paths.data / "bin", paths.models)
     if settings.musicgpt:
         named = Path(settings.musicgpt).expanduser()
-        return Installation(_executable(named), data, bool(settings.models_path), f"at {named}, as the settings say")
+        return Installation(_executable(named), data, f"at {named}, as the settings say")
     candidates = [Path(path) for name in NAMES if (path := shutil.which(name))]
     candidates += [folder / name for folder in beside for name in NAMES]
     found = next((path for path in map(_executable, candidates) if path is not None), None)
-    return Installation(found, data, bool(settings.models_path), f"in PATH and in {beside[2]}")
+    return Installation(found, data, f"in PATH and in {beside[2]}")
 
 
 def default_data() -> Path:
@@ -83,11 +82,6 @@ def default_data() -> Path:
         return Path.home() / "Library" / "Application Support" / "com.gabotechs.musicgpt"
     named = os.environ.get("XDG_DATA_HOME", "")
     return (Path(named) if named.startswith("/") else Path.home() / ".local" / "share") / "musicgpt"
-
-
-def consent_file(paths: Paths, model: str) -> Path:
-    """There once the listener has said yes to this model's download by MusicGPT."""
-    return paths.models / f"musicgpt-{model}.consent"
 
 
 def _executable(path: Path) -> Path | None:
