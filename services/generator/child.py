@@ -193,10 +193,11 @@ def write_clip(path: Path, blocks: list[Audio], sample_rate: int, channels: int)
 
     if not blocks or not sum(map(len, blocks)):
         raise BackendError("The backend made no sound: try again, or choose another backend.")
+    for block in blocks:
+        if block.ndim != 2 or block.shape[1] != channels:
+            raise BackendError(f"The backend announced {channels} channels and made audio of shape {block.shape}.")
     samples: Audio = np.concatenate(blocks).astype(np.float32, copy=False)
     blocks.clear()
-    if samples.ndim != 2 or samples.shape[1] != channels:
-        raise BackendError(f"The backend announced {channels} channels and made audio of shape {samples.shape}.")
     peak = float(np.abs(samples).max())
     if not np.isfinite(peak):
         raise BackendError("The backend made values that are not numbers: try again, or choose another model.")

@@ -46,6 +46,8 @@ class Shelf:
     def __init__(self, builders: Mapping[str, Builder], paths: Paths, settings: GeneratorSettings) -> None:
         self._builders, self._paths, self._settings = builders, paths, settings
         self._built: dict[str, Backend] = {}
+        self._broken: dict[str, str] = {}
+        """What was wrong when it was looked at last; logged once."""
 
     def take(self, name: str) -> Backend:
         """The backend of this name.
@@ -77,8 +79,11 @@ class Shelf:
         except BackendUnavailable as error:
             return Capabilities(backend=name, available=False, reason=str(error))
         except Exception as error:
-            log.exception("The backend %s cannot be looked at", name)
-            return Capabilities(backend=name, available=False, reason=f"{name} is broken: {first_line(error)}.")
+            reason = f"{name} is broken: {first_line(error)}."
+            if self._broken.get(name) != reason:
+                self._broken[name] = reason
+                log.exception("The backend %s cannot be looked at", name)
+            return Capabilities(backend=name, available=False, reason=reason)
 
 
 def first_line(error: BaseException) -> str:

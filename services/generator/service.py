@@ -86,7 +86,7 @@ class Generator:
         self._refused_since: float | None = None
         loop.every(TICK_S, self._tick)
         loop.every(SETTINGS_CHECK_S, self._check_settings)
-        loop.before_closing(self._stop)
+        loop.before_closing(self.close)
         self._begin_child()
 
     def _do(self, actions: Iterable[Action]) -> None:
@@ -197,11 +197,14 @@ class Generator:
         if (changed := self._watch.current().generator) != self._settings:
             self._settings, self._outdated = changed, True
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """Give back what is not done, and end the child."""
         self._do(self.worker.stop(time.monotonic()))
-        if self._child is not None:
-            self._child.kill()
-            self._child.close()
+        child, self._child = self._child, None
+        if child is not None:
+            self._loop.bus.unwatch(child.fileno())
+            child.kill()
+            child.close()
 
 
 def run(paths: Paths, settings: Settings) -> None:
