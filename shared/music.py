@@ -128,7 +128,7 @@ class Loop(Record, frozen=True, kw_only=True):
     startup: bool = False
     """Shipped with the package: bridges the first seconds and ignores the length of a song."""
     bridge: bool = False
-    """Composed to bridge the wait for a model's first loop after a new prompt."""
+    """Composed at once to bridge the wait for a new prompt's first song."""
     continues: Identifier | None = None
     """The loop out of which this one grew."""
     codes_path: str | None = None

@@ -184,7 +184,7 @@ class Station:
         if prompt:
             state.prompt = prompt
             state.epoch += 1
-            state.fresh, state.anchor, state.hold = (), "", False
+            state.fresh, state.anchor, state.hold, state.bridge_seed = (), "", False, None
             done += self.foreman.call_back("a new prompt", now)
         self._dirty = True
         return done + self._plan(now)
@@ -316,7 +316,7 @@ class Station:
         """The next job, if one is wanted."""
         if self._demand(now).jobs < 1:
             return None
-        state = self.state
+        state, bridge = self.state, self._wants_bridge(worker)
         state.jobs_named += 1
         dice = Random(f"{state.salt}:{state.epoch}:{state.jobs_named}")
         bpm, key = choice.ask_for(self._find(state.anchor), state.prompt, dice)
@@ -328,21 +328,29 @@ class Station:
             backend=backend,
             bpm=bpm,
             key=key,
-            seed=dice.randrange(2**31),
-            bridge=self._wants_bridge(worker, backend),
+            seed=self._seed(dice, bridge=bridge),
+            bridge=bridge,
         )
 
-    def _wants_bridge(self, worker: Worker, backend: str) -> bool:
-        """Whether something is composed at once, because a model's first loop for this prompt takes its time."""
+    def _wants_bridge(self, worker: Worker) -> bool:
+        """Whether a single section is composed at once, because this prompt's first song takes its time."""
         composer = worker.capabilities.get(FALLBACK)
         return (
             self.settings.controller.bridge
-            and backend != FALLBACK
             and composer is not None
             and composer.available
             and not any(loop.epoch == self.state.epoch for loop in self.shelf.values())
-            and not any(lease.job.bridge and lease.job.epoch == self.state.epoch for lease in self.foreman.leases.open)
+            and not any(lease.job.epoch == self.state.epoch for lease in self.foreman.leases.open)
         )
+
+    def _seed(self, dice: Random, *, bridge: bool) -> int:
+        """A new seed; for a prompt's first song its bridge's, so that the composer goes on with the same music."""
+        state = self.state
+        if bridge:
+            state.bridge_seed = dice.randrange(2**31)
+            return state.bridge_seed
+        seed, state.bridge_seed = state.bridge_seed, None
+        return dice.randrange(2**31) if seed is None else seed
 
     def _want(self) -> list[Effect]:
         state, player = self.state, self.settings.player

@@ -44,6 +44,8 @@ class StationState(msgspec.Struct, kw_only=True):
     """Loops of this prompt that have not sounded yet, in the order of their arrival."""
     anchor: str = ""
     """The first loop of this prompt, which later jobs are made to fit."""
+    bridge_seed: int | None = None
+    """Of this prompt's bridge, until its first song takes it."""
     history: tuple[str, ...] = ()
     """What sounded, oldest first."""
     unshelved: tuple[Loop, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
@@ -115,6 +115,16 @@ def of(kind: type[E], effects: list[Effect]) -> list[E]:
     return [effect for effect in effects if isinstance(effect, kind)]
 
 
+WITHOUT_BRIDGES = replace(Settings(), controller=replace(Settings().controller, bridge=False))
+
+
 @pytest.fixture
 def house() -> House:
+    """A new station that composes no bridges."""
+    return House(Station(StationState(salt="5a17"), WITHOUT_BRIDGES, [], 100.0))
+
+
+@pytest.fixture
+def bridging() -> House:
+    """A new station as it is by default."""
     return House(Station(StationState(salt="5a17"), Settings(), [], 100.0))

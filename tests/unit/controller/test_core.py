@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +22,7 @@ from shared.messages import (
     Progress,
     Status,
 )
+from shared.music import Recipe
 from shared.settings import Settings
 from tests.unit.controller.conftest import COMPOSER, MUSICGEN, House, a_loop, cancels, jobs, of
 
@@ -62,7 +61,6 @@ def test_a_job_is_given_only_to_a_worker_that_asked(house: House) -> None:
 def test_the_composer_is_asked_for_a_song_in_bars_a_model_for_a_clip_in_seconds(house: House) -> None:
     job = one_job(house)
     assert (job.bars, job.seconds, job.piece, job.model) == (8, None, True, None)
-    house.station.settings = replace(Settings(), controller=replace(Settings().controller, bridge=False))
     (job,) = jobs(house.ready("w2", MUSICGEN))
     assert (job.bars, job.seconds, job.piece, job.model, job.backend) == (None, 12.0, False, "small", "musicgen")
 
@@ -199,7 +197,6 @@ def test_a_damaged_clip_is_asked_for_again_and_not_counted_as_rejected(house: Ho
 
 
 def test_a_failing_backend_gives_way_to_the_composer_and_the_station_says_so(house: House) -> None:
-    house.station.settings = replace(Settings(), controller=replace(Settings().controller, bridge=False))
     backends = []
     for _ in range(40):
         for job in jobs(house.ready("w1", COMPOSER, MUSICGEN)) + jobs(house.wait(1, alive=("w1",))):
@@ -374,17 +371,31 @@ def test_an_analyzer_that_began_again_has_its_open_clips_asked_for_at_once(house
     assert job.job_id in [j.job_id for j in jobs(effects + house.ready())]
 
 
-def test_a_model_gets_a_composed_bridge_before_its_first_loop(house: House) -> None:
+def test_a_new_prompt_gets_a_composed_bridge_before_a_models_first_loop(bridging: House) -> None:
+    house = bridging
     house.note(house.station.start("deep sea", "", "", house.now))
     (bridge,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
     assert (bridge.bridge, bridge.backend, bridge.piece) == (True, "composer", False)
     house.deliver(bridge)
     house.accept(bridge)
+    assert [loop.bridge for loop in house.station.wanted.queue] == [True]
     (song,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
     assert (song.bridge, song.backend) == (False, "musicgen")
     house.deliver(song)
     house.accept(song)
     assert [loop.bridge for loop in house.station.wanted.queue] == [False]
+
+
+def test_the_composers_first_song_goes_on_with_its_bridge(bridging: House) -> None:
+    house = bridging
+    bridge = one_job(house)
+    house.deliver(bridge)
+    house.accept(bridge, recipe=Recipe(prompt="calm", backend="composer", seed=bridge.seed))
+    song = one_job(house)
+    assert (song.seed, song.piece, song.bridge) == (bridge.seed, True, False)
+    house.deliver(song)
+    house.accept(song)
+    assert one_job(house).seed != song.seed
 
 
 def test_later_jobs_ask_for_what_fits_the_first_loop(house: House) -> None:
