@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from services.generator.backends.musicgen.conversion import Converted, Precision
+from services.generator.backends.musicgen import calibration
+from services.generator.backends.musicgen.checkpoint import Checkpoint
+from services.generator.backends.musicgen.conversion import Converted, Precision, convert
 from services.generator.backends.musicgen.sampling import DelayedSequence, guide
 from services.generator.backends.musicgen.sessions import (
     CodecStream,
@@ -165,3 +168,15 @@ def test_quantised_logits_point_the_same_way(
             product = (logits * wanted).sum(axis=-1)
             cosines.append(product / np.linalg.norm(logits, axis=-1) / np.linalg.norm(wanted, axis=-1))
     assert np.mean(cosines) > least
+
+
+def test_buffers_that_would_cost_too_much_stay_as_they_are(
+    source: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {}
+    for least in (-1.0, 1.1):
+        monkeypatch.setattr(calibration, "LEAST_COSINE", least)
+        made = convert(Checkpoint(source("mono")), tmp_path / str(least), "int8")
+        session = open_session(made.folder / "decoder.onnx", 1)
+        kept[least] = {each.name: each.type for each in session.get_inputs()}["past_k.0"]
+    assert kept == {-1.0: "tensor(int8)", 1.1: "tensor(float)"}

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from services.generator.backend import ClipFacts, JobControl
 from services.generator.backends.musicgen import backend as module
 from services.generator.backends.musicgen.backend import MusicGenBackend, prompt_text
 from services.generator.backends.musicgen.codes import KeptCodes
+from services.generator.backends.musicgen.conversion import Converted, Precision
+from services.generator.backends.musicgen.engine import Engine
+from services.generator.backends.musicgen.sessions import Decoder, Watch
 from services.generator.models.store import ModelStore
 from shared.errors import BackendError, BackendUnavailable, Cancelled
 from shared.messages import Job
@@ -174,22 +178,54 @@ def test_clips_made_at_once_are_each_their_own(build: Build, paths: Paths) -> No
         backend.generate_many([a_job(), a_job(prompt="drums")], JobControl())
 
 
-def test_cancelling_takes_less_than_a_tenth_of_a_second(build: Build) -> None:
+def test_a_job_that_is_called_back_takes_at_most_the_step_it_is_in(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend = build()
     run(backend, a_job(seconds=1, seed=1))
+    called_back, steps_after = threading.Event(), []
+    real = Decoder.step
+
+    def counted(self: Decoder, *arguments: Any) -> Any:
+        if called_back.is_set():
+            steps_after.append(1)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Decoder, "step", counted)
+    generation = backend.generate(a_job(seconds=30, seed=1), JobControl(cancelled=called_back.is_set))
+    next(generation.blocks)
+    called_back.set()
+    with pytest.raises(Cancelled):
+        list(generation.blocks)
+    assert len(steps_after) <= 1
+    audio, _ = run(backend, a_job(seconds=1, seed=1))
+    assert len(audio) == 32_000
+
+
+def test_a_long_run_is_broken_off_within_a_tenth_of_a_second(
+    converted: Callable[[str, Precision], Converted],
+) -> None:
     called_back: list[float] = []
 
     def cancelled() -> bool:
         return bool(called_back)
 
-    generation = backend.generate(a_job(seconds=30, seed=1), JobControl(cancelled=cancelled))
-    next(generation.blocks)
-    called_back.append(time.monotonic())
+    engine = Engine(converted("mono", "fp32"), 1)
+    timer = threading.Timer(0.05, lambda: called_back.append(time.process_time()))
+    timer.start()
+    codes = np.zeros((1, 4, 1900), np.int64)
+    engine._decoder.begin(engine.cross_states("calm", Watch(lambda: False)), 1, 1901)
+
+    def for_ever() -> None:
+        with Watch(cancelled).options() as options:
+            while True:
+                engine._decoder.position = 0
+                engine._decoder.prefill(codes, options)
+
     with pytest.raises(Cancelled):
-        list(generation.blocks)
-    assert time.monotonic() - called_back[0] < 0.1
-    audio, _ = run(backend, a_job(seconds=1, seed=1))
-    assert len(audio) == 32_000
+        for_ever()
+    timer.join()
+    assert time.process_time() - called_back[0] < 0.1
 
 
 def test_cancelling_while_the_model_loads_keeps_what_is_loaded(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,16 +150,14 @@ def test_a_tokenizer_of_another_model_is_recognised(folder: Path, tmp_path: Path
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"]["piano"] = 31_000
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    engine = Engine(convert(Checkpoint(folder), tmp_path / "int8", "int8"), 1)
     with pytest.raises(CheckpointError, match="belongs to another model"):
-        engine.tokens("calm piano")
+        convert(Checkpoint(folder), tmp_path / "int8", "int8")
 
 
 def test_a_file_that_is_no_tokenizer_is_recognised(folder: Path, tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
-    made = convert(Checkpoint(folder), tmp_path / "int8", "int8")
     with pytest.raises(CheckpointError, match="not a tokenizer"):
-        Engine(made, 1)
+        convert(Checkpoint(folder), tmp_path / "int8", "int8")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 half a zip", b"\x93NUMPY nonsense"])

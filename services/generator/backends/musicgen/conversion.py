@@ -99,6 +99,7 @@ def convert(
     BackendError
         No room on the disk, or it cannot be written.
     """
+    from services.generator.backends.musicgen.calibration import shrink_buffers
     from services.generator.backends.musicgen.graphs.codec import build_codec
     from services.generator.backends.musicgen.graphs.decoder import build_decoder
     from services.generator.backends.musicgen.graphs.prompt import build_prompt
@@ -111,7 +112,7 @@ def convert(
         nonlocal done
         check()
         done += 1
-        report(0.2 + 0.8 * done / steps)
+        report(0.2 + 0.6 * done / steps)
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,9 @@ def convert(
             build_codec(checkpoint, part, advance)
             for name in (CONFIG, TOKENIZER):
                 shutil.copyfile(checkpoint.folder / name, part / name)
+            if precision != "fp32":
+                shrink_buffers(part, shape, check)
+            report(1.0)
             _sync(part)
             manifest = Manifest(
                 format=FORMAT,

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import TOKENIZER, CheckpointError, Shape
+from services.generator.backends.musicgen.checkpoint import TOKENIZER, Shape
 from services.generator.backends.musicgen.conversion import Converted
 from services.generator.backends.musicgen.sampling import Codes, DelayedSequence, Sampling, draw, guide
 from services.generator.backends.musicgen.sessions import (
@@ -26,13 +25,13 @@ from services.generator.backends.musicgen.sessions import (
     Watch,
     encode_prompt,
     open_session,
+    open_tokenizer,
+    tokens,
 )
 from shared.errors import BackendError, Cancelled
 
 _PROMPTS: Final = 4
 """Prompts whose cross states are kept: a station asks for the same one again and again."""
-_TOKENS: Final = 256
-"""Tokens of a prompt that are heard; the models were trained on far fewer."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Engine:
         self._folder = converted.folder
         self._threads, self._device = threads, device
         self._window = window or Window()
-        self._tokenizer = _open_tokenizer(converted.folder / TOKENIZER)
+        self._tokenizer = open_tokenizer(converted.folder / TOKENIZER)
         self._prompts: OrderedDict[str, CrossStates] = OrderedDict()
         self._decoder = Decoder(
             open_session(self._folder / "decoder.onnx", threads, device), self.shape.decoder, device
@@ -95,22 +94,6 @@ class Engine:
         """Code frames that hold at least so many seconds."""
         return int(np.ceil(round(seconds * self.sample_rate) / self.shape.codec.hop))
 
-    def tokens(self, prompt: str) -> list[int]:
-        """The prompt as the text encoder's numbers.
-
-        Raises
-        ------
-        CheckpointError
-            The tokenizer is not the one that this model was trained with.
-        """
-        ids = [int(token) for token in self._tokenizer.encode(prompt).ids]
-        if not ids or max(ids) >= self.shape.text.vocabulary:
-            raise CheckpointError(
-                "The model's tokenizer.json belongs to another model: delete the model with `infiniloop models delete`"
-                " and download it again."
-            )
-        return ids if len(ids) <= _TOKENS else [*ids[: _TOKENS - 1], ids[-1]]
-
     def cross_states(self, prompt: str, watch: Watch) -> CrossStates:
         """What the decoder attends to for a prompt; remembered for the last few."""
         if prompt in self._prompts:
@@ -118,7 +101,7 @@ class Engine:
             return self._prompts[prompt]
         session = open_session(self._folder / "prompt.onnx", self._threads, self._device)
         with watch.options() as options:
-            states = encode_prompt(session, self.tokens(prompt), self.shape, options)
+            states = encode_prompt(session, tokens(self._tokenizer, prompt, self.shape), self.shape, options)
         self._prompts[prompt] = states
         while len(self._prompts) > _PROMPTS:
             self._prompts.popitem(last=False)
@@ -263,17 +246,6 @@ class Ear:
 
     def _shaped(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.ascontiguousarray(audio.reshape(self._clips, self._channels, -1).transpose(0, 2, 1))
-
-
-def _open_tokenizer(path: Path) -> Any:
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise BackendError("The package tokenizers is missing: `pip install 'infiniloop[musicgen]'`.") from error
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:
-        raise CheckpointError(f"{path} is not a tokenizer: download the model again.") from error
 
 
 def _out_of_memory() -> BackendError:

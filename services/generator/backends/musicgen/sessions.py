@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import CodecShape, DecoderShape, Shape
+from services.generator.backends.musicgen.checkpoint import CheckpointError, CodecShape, DecoderShape, Shape
 from services.generator.backends.musicgen.graphs.codec import reach
 from services.generator.backends.musicgen.graphs.prompt import position_buckets
 from services.generator.backends.musicgen.sampling import Codes, Logits
@@ -24,6 +24,8 @@ from shared.errors import BackendError, BackendUnavailable, Cancelled
 
 Device = Literal["cpu", "cuda"]
 _POLL_S: Final = 0.02
+_TOKENS: Final = 256
+"""Tokens of a prompt that are heard; the models were trained on far fewer."""
 _ROOM: Final = 64
 """Buffers grow in steps of this many positions."""
 
@@ -140,13 +142,14 @@ class Decoder:
         self._shape = shape
         self._device = device
         self._caches: dict[str, Any] = {}
+        self._bits = _buffer_type(session)
         self._room = self._rows = 0
         self.position = 0
 
     def begin(self, cross: CrossStates, clips: int, room: int, *, guided: bool = True) -> None:
         """Make ready for ``clips`` sequences of at most ``room`` positions, all of one prompt.
 
-        ``guided`` adds as many unconditional rows, whose cross states are zeros.
+        ``guided`` adds as many unconditional rows, which hear no prompt.
         """
         rows = 2 * clips if guided else clips
         room += -room % _ROOM
@@ -156,9 +159,7 @@ class Decoder:
         self._cross = {}
         for letter, layers in (("k", cross.keys), ("v", cross.values)):
             for layer, value in enumerate(layers):
-                full = np.zeros((rows, *value.shape[1:]), np.float32)
-                full[:clips] = value
-                self._cross[f"cross_{letter}.{layer}"] = self._place(full)
+                self._cross[f"cross_{letter}.{layer}"] = self._place(np.repeat(value, clips, axis=0))
         self._step = self._binding(1)
 
     def prefill(self, ids: Codes, options: Any = None) -> Logits:
@@ -183,6 +184,16 @@ class Decoder:
         """
         return self._run(self._step, ids[:, :, None], options)
 
+    def buffers(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Per layer the keys and values written so far ``(rows, heads, positions, head width)``."""
+        return [
+            (
+                self._caches[f"k.{layer}"].numpy()[:, :, : self.position],
+                self._caches[f"v.{layer}"].numpy()[:, :, : self.position],
+            )
+            for layer in range(self._shape.layers)
+        ]
+
     def release(self) -> None:
         """Give the buffers back; the weights stay."""
         self._caches, self._cross = {}, {}
@@ -196,7 +207,7 @@ class Decoder:
         for letter in "kv":
             for layer in range(self._shape.layers):
                 self._caches[f"{letter}.{layer}"] = ort.OrtValue.ortvalue_from_shape_and_type(
-                    size, np.float32, self._device, 0
+                    size, self._bits, self._device, 0
                 )
         self._rows, self._room = rows, room
 
@@ -242,6 +253,12 @@ class Decoder:
         self._session.run_with_iobinding(bound.binding, options)
         self.position = end
         return bound.logits.reshape(self._rows, self._shape.codebooks, self._shape.vocabulary)
+
+
+def _buffer_type(session: Any) -> type[np.generic]:
+    """What the graph keeps its keys and values in."""
+    kinds = {each.name: each.type for each in session.get_inputs()}
+    return np.int8 if kinds["past_k.0"] == "tensor(int8)" else np.float32
 
 
 @dataclass
@@ -332,6 +349,41 @@ class CodecStream:
         wanted: NDArray[np.float32] = audio[:, (self._emitted - first) * hop : (end - first) * hop]
         self._emitted = end
         return wanted
+
+
+def open_tokenizer(path: Path) -> Any:
+    """A checkpoint's tokenizer.
+
+    Raises
+    ------
+    CheckpointError
+        The file is none.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise BackendError("The package tokenizers is missing: `pip install 'infiniloop[musicgen]'`.") from error
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise CheckpointError(f"{path} is not a tokenizer: download the model again.") from error
+
+
+def tokens(tokenizer: Any, prompt: str, shape: Shape) -> list[int]:
+    """A prompt as the text encoder's numbers.
+
+    Raises
+    ------
+    CheckpointError
+        The tokenizer is not the one that this model was trained with.
+    """
+    ids = [int(token) for token in tokenizer.encode(prompt).ids]
+    if not ids or max(ids) >= shape.text.vocabulary:
+        raise CheckpointError(
+            "The model's tokenizer.json belongs to another model: delete the model with `infiniloop models delete`"
+            " and download it again."
+        )
+    return ids if len(ids) <= _TOKENS else [*ids[: _TOKENS - 1], ids[-1]]
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,8 @@ Inputs
 ------
 ``ids`` int64 ``(rows, codebooks, steps)``; ``positions`` int64 ``(steps,)``; ``last`` int32 ``(rows,)``, the index of
 the last position after this run; ``total`` int32 ``()``, that plus one; ``past_k.N``, ``past_v.N``
-``(rows, heads, room, head width)``; ``cross_k.N``, ``cross_v.N`` ``(rows, heads, tokens, head width)``.
+``(rows, heads, room, head width)``; ``cross_k.N``, ``cross_v.N`` ``(clips, heads, tokens, head width)``: the first
+rows hear the prompt, rows beyond ``clips`` are the unconditional ones.
 
 Outputs
 -------
@@ -50,18 +51,13 @@ def build_decoder(
         graph.input("last", np.int32, ("rows",))
         graph.input("total", np.int32, ())
         graph.output("logits", np.float32, ("rows", shape.codebooks * shape.vocabulary))
+        builder = _Builder(checkpoint, graph, shape, blocks)
         x = _embedding(checkpoint, graph, shape)
+        added = ""
         for layer in range(shape.layers):
-            x = _layer(checkpoint, graph, x, layer, shape=shape, blocks=blocks)
+            x, added = builder.layer(layer, x, added)
             advance()
-        last = graph.node("Gather", [x, graph.constant("minus_one", np.array(-1, np.int64))], axis=1)
-        last = _layer_norm(checkpoint, graph, last, "decoder.model.decoder.layer_norm", shape)
-        heads = (
-            checkpoint.tensor(f"decoder.lm_heads.{book}.weight", shape.vocabulary, shape.width)
-            for book in range(shape.codebooks)
-        )
-        outputs = shape.codebooks * shape.vocabulary
-        graph.linear(last, "lm_heads", heads, outputs, shape.width, blocks=blocks, output="logits")
+        builder.head(x, added)
         graph.save()
 
 
@@ -82,63 +78,103 @@ def _embedding(checkpoint: Checkpoint, graph: GraphWriter, shape: DecoderShape) 
     return graph.node("Add", [summed, graph.node("Gather", [places, "positions"])])
 
 
-def _layer(
-    checkpoint: Checkpoint, graph: GraphWriter, x: str, layer: int, *, shape: DecoderShape, blocks: Blocks | None
-) -> str:
-    place = f"decoder.model.decoder.layers.{layer}."
-    width = shape.width
+class _Builder:
+    """Writes the layers. Between them travel the residual stream and what is still to be added to it."""
 
-    def weight(name: str, outputs: int = width, inputs: int = width) -> NDArray[np.float32]:
-        return checkpoint.tensor(f"{place}{name}.weight", outputs, inputs)
+    def __init__(self, checkpoint: Checkpoint, graph: GraphWriter, shape: DecoderShape, blocks: Blocks | None) -> None:
+        self._checkpoint, self._graph, self._shape, self._blocks = checkpoint, graph, shape, blocks
+        self._clips = self._missing = ""
 
-    def project(source: str, name: str, outputs: int = width, inputs: int = width) -> str:
-        return graph.linear(source, place + name, [weight(name, outputs, inputs)], outputs, inputs, blocks=blocks)
+    def layer(self, number: int, x: str, added: str) -> tuple[str, str]:
+        """One layer: attention to what was written, to the prompt, and the two projections between."""
+        graph, shape, width = self._graph, self._shape, self._shape.width
+        place = f"decoder.model.decoder.layers.{number}."
+        past, cross, present = self._edges(number)
+        x, normed = self._norm(f"{place}self_attn_layer_norm", x, added)
+        parts = (self._weight(f"{place}self_attn.{letter}_proj", width, width) for letter in "qkv")
+        packed = graph.linear(normed, f"{place}self_attn.qkv", parts, 3 * width, width, blocks=self._blocks)
+        attended = graph.node(
+            "GroupQueryAttention",
+            [packed, "", "", *past, "last", "total"],
+            [f"attended.{number}", *present],
+            domain=MICROSOFT,
+            num_heads=shape.heads,
+            kv_num_heads=shape.heads,
+            do_rotary=0,
+        )
+        x, normed = self._norm(
+            f"{place}encoder_attn_layer_norm", x, self._project(attended, f"{place}self_attn.out_proj", width, width)
+        )
+        # The unconditional rows hear no prompt: what attention to nothing adds is nothing, so it is not computed.
+        wanted = graph.node("Slice", [normed, self._zero, self._clips, self._zero])
+        query = self._project(wanted, f"{place}encoder_attn.q_proj", width, width)
+        attended = graph.node("MultiHeadAttention", [query, *cross], domain=MICROSOFT, num_heads=shape.heads)
+        heard = self._project(attended, f"{place}encoder_attn.out_proj", width, width)
+        x, normed = self._norm(f"{place}final_layer_norm", x, graph.node("Pad", [heard, self._missing]))
+        inner = graph.node("Gelu", [self._project(normed, f"{place}fc1", shape.inner, width)], domain=MICROSOFT)
+        return x, self._project(inner, f"{place}fc2", width, shape.inner)
 
-    buffers = [
-        graph.input(f"past_{letter}.{layer}", np.float32, ("rows", shape.heads, "room", shape.head_width))
-        for letter in "kv"
-    ]
-    cross = [
-        graph.input(f"cross_{letter}.{layer}", np.float32, ("rows", shape.heads, "tokens", shape.head_width))
-        for letter in "kv"
-    ]
-    presents = [
-        graph.output(f"present_{letter}.{layer}", np.float32, ("rows", shape.heads, "room", shape.head_width))
-        for letter in "kv"
-    ]
-    normed = _layer_norm(checkpoint, graph, x, place + "self_attn_layer_norm", shape)
-    packed = graph.linear(
-        normed,
-        place + "self_attn.qkv",
-        (weight(f"self_attn.{letter}_proj") for letter in "qkv"),
-        3 * width,
-        width,
-        blocks=blocks,
-    )
-    attended = graph.node(
-        "GroupQueryAttention",
-        [packed, "", "", *buffers, "last", "total"],
-        [f"attended.{layer}", *presents],
-        domain=MICROSOFT,
-        num_heads=shape.heads,
-        kv_num_heads=shape.heads,
-        do_rotary=0,
-    )
-    x = graph.node("Add", [x, project(attended, "self_attn.out_proj")])
+    def head(self, x: str, added: str) -> None:
+        """The last position's logits of all codebooks."""
+        graph, shape = self._graph, self._shape
+        index = graph.constant("minus_one", np.array(-1, np.int64))
+        last = graph.node("Gather", [graph.node("Add", [x, added]), index], axis=1)
+        gain_and_shift = self._gain_and_shift("decoder.model.decoder.layer_norm")
+        last = graph.node("LayerNormalization", [last, *gain_and_shift], axis=-1, epsilon=_EPSILON)
+        heads = (
+            self._weight(f"decoder.lm_heads.{book}", shape.vocabulary, shape.width) for book in range(shape.codebooks)
+        )
+        outputs = shape.codebooks * shape.vocabulary
+        graph.linear(last, "lm_heads", heads, outputs, shape.width, blocks=self._blocks, output="logits")
 
-    normed = _layer_norm(checkpoint, graph, x, place + "encoder_attn_layer_norm", shape)
-    query = project(normed, "encoder_attn.q_proj")
-    attended = graph.node("MultiHeadAttention", [query, *cross], domain=MICROSOFT, num_heads=shape.heads)
-    x = graph.node("Add", [x, project(attended, "encoder_attn.out_proj")])
+    def _edges(self, number: int) -> tuple[list[str], list[str], list[str]]:
+        """The layer's buffers, its cross states, and the names under which the buffers come out."""
+        graph, shape = self._graph, self._shape
+        room = ("rows", shape.heads, "room", shape.head_width)
+        told = ("clips", shape.heads, "tokens", shape.head_width)
+        past = [graph.input(f"past_{letter}.{number}", np.float32, room) for letter in "kv"]
+        cross = [graph.input(f"cross_{letter}.{number}", np.float32, told) for letter in "kv"]
+        present = [graph.output(f"present_{letter}.{number}", np.float32, room) for letter in "kv"]
+        if not self._clips:
+            self._count_rows(cross[0])
+        return past, cross, present
 
-    normed = _layer_norm(checkpoint, graph, x, place + "final_layer_norm", shape)
-    hidden = graph.node("Gelu", [project(normed, "fc1", shape.inner, width)], domain=MICROSOFT)
-    return graph.node("Add", [x, project(hidden, "fc2", width, shape.inner)])
+    def _count_rows(self, cross: str) -> None:
+        """How many rows hear the prompt, and the padding that the others are."""
+        graph = self._graph
+        self._zero = graph.constant("zero", np.array([0], np.int64))
+        one = graph.constant("one", np.array([1], np.int64))
+        self._clips = graph.node("Slice", [graph.node("Shape", [cross]), self._zero, one])
+        rows = graph.node("Slice", [graph.node("Shape", ["ids"]), self._zero, one])
+        none = graph.constant("none", np.zeros(3, np.int64))
+        rest = graph.constant("rest", np.zeros(2, np.int64))
+        self._missing = graph.node("Concat", [none, graph.node("Sub", [rows, self._clips]), rest], axis=0)
 
+    def _norm(self, name: str, x: str, added: str) -> tuple[str, str]:
+        """The residual stream with the addition, and its norm, by one operator."""
+        gain_and_shift = self._gain_and_shift(name)
+        if not added:
+            return x, self._graph.node("LayerNormalization", [x, *gain_and_shift], axis=-1, epsilon=_EPSILON)
+        normed, summed = f"{name}.normed", f"{name}.sum"
+        self._graph.node(
+            "SkipLayerNormalization",
+            [added, x, *gain_and_shift],
+            [normed, "", "", summed],
+            domain=MICROSOFT,
+            epsilon=_EPSILON,
+        )
+        return summed, normed
 
-def _layer_norm(checkpoint: Checkpoint, graph: GraphWriter, x: str, name: str, shape: DecoderShape) -> str:
-    gain, shift = (
-        graph.constant(f"{name}.{part}", checkpoint.tensor(f"{name}.{part}", shape.width))
-        for part in ("weight", "bias")
-    )
-    return graph.node("LayerNormalization", [x, gain, shift], axis=-1, epsilon=_EPSILON)
+    def _gain_and_shift(self, name: str) -> list[str]:
+        width = self._shape.width
+        return [
+            self._graph.constant(f"{name}.{part}", self._checkpoint.tensor(f"{name}.{part}", width))
+            for part in ("weight", "bias")
+        ]
+
+    def _weight(self, name: str, outputs: int, inputs: int) -> NDArray[np.float32]:
+        return self._checkpoint.tensor(f"{name}.weight", outputs, inputs)
+
+    def _project(self, x: str, name: str, outputs: int, inputs: int) -> str:
+        weight = self._weight(name, outputs, inputs)
+        return self._graph.linear(x, name, [weight], outputs, inputs, blocks=self._blocks)
