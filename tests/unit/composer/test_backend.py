@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from services.generator.backend import ClipFacts, Generation, JobControl
-from services.generator.backends.composer.backend import DISCLOSURE, ComposerBackend
+from services.generator.backends.composer.backend import DISCLOSURE, ComposerBackend, plan_of
+from services.generator.backends.composer.style import builtin
 from shared.errors import BackendError, Cancelled
 from shared.messages import Job
+from shared.music import Recipe
 from shared.units import Audio
 
 
@@ -84,6 +86,20 @@ def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
     list(again.blocks)
     assert again.facts().recipe.options["development"] == 2
     assert (again.facts().recipe.plan or "").endswith("continued")
+
+
+def test_a_nudged_continuation_changes_what_the_new_words_say() -> None:
+    styles = dict(builtin())
+    recipe = Recipe(prompt="house", backend="composer", seed=3, options={"bpm": 124.0, "key": "C minor"})
+    same = plan_of(job("house", parent_clip="j", parent_recipe=recipe), 9, styles)
+    slower = plan_of(job("house, slower, no drums", parent_clip="j", parent_recipe=recipe), 9, styles)
+    other = plan_of(job("jazz", parent_clip="j", parent_recipe=recipe), 9, styles)
+    assert (same.bpm, same.key, same.seed_text) == (124.0, "C minor", "house|3")
+    assert slower.bpm < same.bpm
+    assert (slower.key, slower.seed_text) == (same.key, same.seed_text)
+    assert "role:drums" in slower.unwanted
+    assert (other.style, other.tonic, other.seed_text) == ("jazz-cafe", same.tonic, same.seed_text)
+    assert plan_of(job("house", bpm=100.0, parent_clip="j", parent_recipe=recipe), 9, styles).bpm == 100.0
 
 
 def test_without_a_seed_one_is_drawn_and_told() -> None:

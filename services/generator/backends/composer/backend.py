@@ -13,6 +13,7 @@ from services.generator.backend import ClipFacts, Generation, JobControl
 from services.generator.backends.composer.compose import compose
 from services.generator.backends.composer.midi import midi_bytes
 from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS, Asked, Plan, developed, make_plan
+from services.generator.backends.composer.prompt.nudge import nudge
 from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.style import Style, with_folder
 from services.generator.backends.composer.truth import truth_of
@@ -116,27 +117,42 @@ def plan_of(job: Job, seed: int, styles: dict[str, Style]) -> Plan:
         plan = make_plan(job.prompt, seed, styles, asked)
         if parent is None or parent.backend != "composer" or parent.seed is None:
             return plan
-        return _continued(plan, parent, styles, asked)
+        return _continued(plan, parent, styles, asked, job.prompt)
     except BackendError:
         raise
     except InfiniLoopError as error:
         raise JobRefused(str(error)) from error
 
 
-def _continued(plan: Plan, parent: Recipe, styles: dict[str, Style], asked: Asked) -> Plan:
-    """Take the parent's theme along; a changed prompt keeps its tempo and key unless it names others."""
-    told = parent.options
-    before = make_plan(parent.prompt, parent.seed or 0, styles, _asked_of(told))
-    kept = replace(
-        plan,
-        tonic=plan.tonic if asked.key else before.tonic,
-        mode=plan.mode if asked.key else before.mode if before.style == plan.style else plan.mode,
-        seed_text=before.seed_text,
-        development=int(told.get("development") or 0),
+def _continued(plan: Plan, parent: Recipe, styles: dict[str, Style], asked: Asked, prompt: str) -> Plan:
+    """Take the parent's theme along. A nudged prompt changes what its new words say; another keeps key and tempo."""
+    before = make_plan(parent.prompt, parent.seed or 0, styles, _asked_of(parent.options))
+    before = replace(before, development=_number(parent.options.get("development")))
+    if prompt.startswith(parent.prompt):
+        heard = nudge(before, prompt.removeprefix(parent.prompt), styles)
+    else:
+        near = before.meter == plan.meter and 0.88 < plan.bpm / before.bpm < 1.14
+        heard = replace(
+            plan,
+            bpm=before.bpm if near else plan.bpm,
+            tonic=before.tonic,
+            mode=before.mode if before.style == plan.style else plan.mode,
+            seed_text=before.seed_text,
+            development=before.development,
+        )
+    fixed = replace(
+        heard,
+        bpm=plan.bpm if asked.bpm is not None or asked.seconds is not None else heard.bpm,
+        tonic=plan.tonic if asked.key else heard.tonic,
+        mode=plan.mode if asked.key else heard.mode,
+        meter=plan.meter if asked.meter else heard.meter,
+        form=plan.form,
     )
-    if asked.bpm is None and asked.seconds is None and before.meter == plan.meter:
-        kept = replace(kept, bpm=before.bpm)
-    return developed(kept)
+    return developed(fixed)
+
+
+def _number(told: str | float | bool | None) -> int:
+    return int(told) if isinstance(told, (int, float)) else 0
 
 
 def _asked_of(told: dict[str, str | int | float | bool | None]) -> Asked:

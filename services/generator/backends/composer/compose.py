@@ -107,6 +107,8 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
     for player in ensemble.players:
         layer = player.layer
         lines = layer.lines if layer.role == "arp" else meters.lines_in(layer.lines, style.native, plan.meter)
+        if _halved(plan, style):
+            lines = tuple(meters.doubled(line) for line in lines)
         own = dice.fork(f"figures {layer.name}")
         if layer.role == "melody" and lines:
             themes[layer.name] = melody.invent(lines, plan.meter, own)
@@ -120,13 +122,19 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
     grooves: dict[str, drumming.Groove] = {}
     if ensemble.drums is not None:
         own = dice.fork("groove")
-        grooves["statement"] = drumming.choose(ensemble.drums, style.native, plan.meter, own)
+        halved = _halved(plan, style)
+        grooves["statement"] = drumming.choose(ensemble.drums, style.native, plan.meter, own, halved=halved)
         for turn in ("answer", "third"):
             grooves[turn] = drumming.choose(
-                ensemble.drums, style.native, plan.meter, own.fork(turn + grown), grooves["statement"]
+                ensemble.drums, style.native, plan.meter, own.fork(turn + grown), grooves["statement"], halved=halved
             )
     stop = shape.choose_stop(style, plan.meter, dice.fork("stop").throw()) if grooves else 0.0
     return _Material({"statement": first, "answer": second, "third": third}, themes, figures, grooves, stop)
+
+
+def _halved(plan: Plan, style: Style) -> bool:
+    """Far above its usual tempo a style is counted in halves: its lines take twice as many beats."""
+    return plan.bpm > 1.45 * style.data.tempo[1]
 
 
 def _figures(lines: Sequence[str], dice: Dice) -> _Figures:
@@ -152,6 +160,7 @@ def _passage(label: str, bars: int, piece: _Piece) -> Passage:
     # Music for sleep and concentration has no more and less.
     change = 0.0 if piece.style.data.steady else 0.1 if single else _ENERGY.get(label, 0.0)
     energy = plan.energy + change
+    pace = piece.style.data.pace * (2 if _halved(plan, piece.style) else 1)
     return Passage(
         label=label,
         bars=bars,
@@ -159,9 +168,7 @@ def _passage(label: str, bars: int, piece: _Piece) -> Passage:
         tonic=plan.tonic,
         mode=plan.mode,
         energy=max(0.0, min(1.0, energy)),
-        changes=changes_of(
-            progression, bars, piece.style.data.pace, meter=plan.meter, tonic=plan.tonic, mode=plan.mode
-        ),
+        changes=changes_of(progression, bars, pace, meter=plan.meter, tonic=plan.tonic, mode=plan.mode),
     )
 
 

@@ -65,7 +65,9 @@ class Groove:
     turn: Mapping[str, str]
 
 
-def choose(drums: Drums, native: Meter, meter: Meter, dice: Dice, avoid: Groove | None = None) -> Groove:
+def choose(
+    drums: Drums, native: Meter, meter: Meter, dice: Dice, avoid: Groove | None = None, *, halved: bool = False
+) -> Groove:
     """Pick a line per drum; a second groove of a piece avoids what the first one plays."""
     rng = dice.throw()
     usual: dict[str, str] = {}
@@ -82,6 +84,8 @@ def choose(drums: Drums, native: Meter, meter: Meter, dice: Dice, avoid: Groove 
         if drum not in BACKBONE:
             line = _personal(line, rng, drums.busy, meter)
             other = _personal(line if rng.random() < 0.6 else other, rng, drums.busy * 0.6, meter)
+        if halved:
+            line, other = meters.doubled(line), meters.doubled(other)
         usual[drum] = line
         turn[drum] = other if drum != "kick" or not drums.together else line
     return Groove(usual, turn)

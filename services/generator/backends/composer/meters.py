@@ -101,6 +101,15 @@ def _stretch(beat: str, length: int) -> str:
     return beat[:length]
 
 
+def doubled(line: str) -> str:
+    """The line at half its speed: what was a sixteenth is an eighth, and a bar becomes two."""
+    held = line[1:] + "."
+    return "".join(
+        mark + ("-" if mark == "-" or (mark != "." and after == "-") else ".")
+        for mark, after in zip(line, held, strict=True)
+    )
+
+
 def lines_in(lines: tuple[str, ...], native: Meter, target: Meter) -> tuple[str, ...]:
     """Those of a style's lines that are written in ``target``, or all of them fitted to it."""
     bar = steps(target)

@@ -18,6 +18,7 @@ from services.generator.backends.composer.score import Meter
 from services.generator.backends.composer.style import Style
 
 TEMPO_RANGE: Final = (20.0, 300.0)
+_MOOD_ENERGY: Final = 0.18
 _READ: Final = 4_000
 """Characters of a prompt that are read; the rest still makes the seed."""
 
@@ -221,22 +222,23 @@ def _close(between: str, words: Lexicon) -> bool:
 
 
 def _style(bare: str, styles: Mapping[str, Style], refused: list[tuple[int, int]]) -> str | None:
-    """The style whose words weigh most; a longer phrase is meant more exactly, and the first said wins a tie."""
+    """The style whose words weigh most; a longer phrase is meant more exactly, and what is named first weighs more."""
     scores: list[tuple[float, float, str]] = []
     claimed: list[tuple[int, int, int]] = []
     spans: dict[str, list[tuple[int, int, float]]] = {}
     for key, style in styles.items():
         named = (key.replace("-", " "), style.name, *style.data.words)
         spans[key] = [(start, end, 3.0) for start, end in find(tuple(named), bare)]
-        spans[key] += [(start, end, 1.0) for start, end in find(style.data.hints, bare)]
+        spans[key] += [(start, end, 0.5) for start, end in find(style.data.hints, bare)]
         claimed += [(start, end, end - start) for start, end, weight in spans[key] if weight > 1]
+    named_first = min((start for start, _, _ in claimed), default=-1)
     for key, found in spans.items():
         score, first = 0.0, len(bare)
         for start, end, weight in found:
             swallowed = any(s <= start and end <= e and length > end - start for s, e, length in claimed)
             if swallowed or _inside(start, refused):
                 continue
-            score += weight + 0.5 * bare.count(" ", start, end)
+            score += weight + 0.5 * bare.count(" ", start, end) + (1.0 if weight > 1 and start == named_first else 0.0)
             first = min(first, start)
         if score:
             scores.append((-score, first, key))
@@ -248,6 +250,7 @@ def _moods(
 ) -> tuple[str, float, float, float, float, float, tuple[str, ...]]:
     family, tempo, relative, energy, brightness, lofi = "", 1.0, 1.0, 0.0, 0.0, 0.0
     names: list[str] = []
+    said = 0.0
     for name, mood in words.moods.items():
         more = find(mood.more, bare)
         plainly = [
@@ -266,10 +269,14 @@ def _moods(
             relative *= _relative(mood, degree)
             amount += degree
         amount = min(amount, 2.5)
-        energy += mood.energy * amount
+        if plainly:
+            said += mood.energy
+        energy += mood.energy * (amount - (1.0 if plainly else 0.0))
         brightness += mood.brightness * amount
         lofi += mood.lofi * amount
         family = mood.mode or family
+    # Many words for the same calm do not add up to silence; what is asked for relatively goes further.
+    energy += max(-_MOOD_ENERGY, min(_MOOD_ENERGY, said))
     return family, tempo, relative, energy, max(-1.5, min(1.5, brightness)), lofi, tuple(names)
 
 
