@@ -20,8 +20,9 @@ from shared.runtime import lifeline
 
 STOP_WITHIN_S = 4.0
 """A service has this long for its orderly end, then it is killed."""
-STABLE_AFTER_S = 10.0
-"""A service that lived this long has started well: the next restart is immediate again."""
+STABLE_AFTER_S = 2.0
+"""A service that lived this long has started well: the next restart is immediate again. Only one that dies in its very
+beginning, and again and again, is begun ever more slowly."""
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 LOCKED_CODE = 75
