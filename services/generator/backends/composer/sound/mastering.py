@@ -35,7 +35,7 @@ _TARGET_DB: Final = np.array(
 _BASS_IS_MONO: Final = 170.0
 _SPREAD_DB: Final = 3.0
 """Between the softest and the loudest seconds of music with a beat; recorded music has four."""
-_MOST_PHRASING: Final = 1.0
+_MOST_PHRASING: Final = 1.5
 _TOWARDS: Final = 0.55
 _MOST_DB: Final = 4.5
 _SIDE_DB: Final = (-9.0, -5.5)
