@@ -70,7 +70,7 @@ class Kit:
 
     def __call__(self, tone: Tone) -> Audio:
         piece, place = _PIECES.get(tone.pitch, (_block, 0.0))
-        loud = replace(tone, frames=min(tone.frames, round(2.5 * tone.rate)))
+        loud = replace(tone, frames=min(tone.frames, round(_LONGEST_S.get(tone.pitch, 0.7) * tone.rate)))
         sound = np.asarray(piece(self, loud), float)
         if self.dull < 13_000.0:
             sound = _smooth(sound, self.dull, tone.rate)
@@ -96,6 +96,13 @@ LEVELS: Final[Mapping[int, float]] = MappingProxyType(
     }
 )  # fmt: skip
 """Peak of each General MIDI percussion number at full velocity, against the kick."""
+
+
+_LONGEST_S: Final[Mapping[int, float]] = MappingProxyType(
+    {35: 1.6, 36: 1.6, 38: 1.1, 40: 1.1, 41: 1.3, 43: 1.3, 45: 1.3, 46: 1.6, 47: 1.3, 48: 1.3, 49: 2.5, 50: 1.3}
+    | {51: 2.2, 52: 2.5, 53: 2.2, 55: 2.5, 57: 2.5, 59: 2.2, 81: 2.2}
+)
+"""Seconds after which a piece has died away, where that is more than 0.7."""
 
 
 def _band(samples: _Samples, low: float, high: float, rate: int) -> _Samples:

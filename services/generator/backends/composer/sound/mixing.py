@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from services.generator.backends.composer.score import Part, Space
 from services.generator.backends.composer.sound.band import Clock
-from services.generator.backends.composer.sound.cache import TABLES
-from services.generator.backends.composer.sound.circle import Circle, Spectrum, high_pass, low_pass
+from services.generator.backends.composer.sound.circle import convolved, filtered, high_pass, low_pass
 from services.generator.backends.composer.sound.instruments import Family, Instrument
 from services.generator.backends.composer.sound.rooms import impulse, sides
 from shared.units import Audio
@@ -36,7 +35,6 @@ LEVELS_DB: Final[dict[Family, float]] = {
 """K-weighted level of each family's parts where they sound, before mastering."""
 
 KICKS: Final = (35, 36)
-_REVERB_RETURN = 0.9
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,6 @@ class Desk:
         self.space = space
         self.clock = clock
         self.frames = frames
-        self.room = impulse(space.reverb, space.reverb_s, clock.rate)
-        self.circle = Circle(frames, len(self.room) + clock.rate // 20, clock.rate)
 
     def mix(self, strips: Iterable[Strip], pump: NDArray[np.float32] | None) -> Audio:
         """The sum of all strips with room and delay, before mastering, ``(frames, 2)``; takes them one at a time."""
@@ -81,27 +77,15 @@ class Desk:
             total += echo
             room += echo * np.float32(0.3)
         if room.any():
-            total += self.circle.audio(self.circle.spectrum(room) * self._room())
+            name, seconds = self.space.reverb, self.space.reverb_s
+            total += convolved(room, impulse(name, seconds, self.clock.rate), (name, seconds, self.clock.rate))
         if wide.any():
             self._widen(total, wide)
         return total
 
-    def _room(self) -> Spectrum:
-        """The room's transfer function; the same for all sections of about one length."""
-
-        def response() -> Spectrum:
-            hertz = self.circle.hertz
-            shape = high_pass(hertz, 170.0) * low_pass(hertz, 9000.0, 1) * np.float32(_REVERB_RETURN)
-            return self.circle.response(self.room) * shape[:, None]
-
-        key = ("room at", self.space.reverb, self.space.reverb_s, self.circle.length, self.clock.rate)
-        return TABLES.get(key, response)
-
     def _widen(self, total: Audio, wide: Audio) -> None:
         """Add to the left, and take from the right, a short blur of what was born in one channel."""
-        circle = Circle(self.frames, self.clock.rate // 10, self.clock.rate)
-        blur = circle.response(sides(self.clock.rate)) * high_pass(circle.hertz, 260.0)[:, None]
-        side = circle.audio(circle.spectrum(wide) * blur)[:, 0]
+        side = convolved(wide, sides(self.clock.rate), ("sides", self.clock.rate))[:, 0]
         total[:, 0] += side
         total[:, 1] -= side
 
@@ -137,9 +121,9 @@ class Desk:
 
     def _echoes(self, send: Audio) -> Audio:
         """Repeats that swing from side to side, each duller than what was sent."""
-        circle = Circle(self.frames, self.clock.rate // 10, self.clock.rate)
-        band = high_pass(circle.hertz, 260.0, 1) * low_pass(circle.hertz, 4200.0, 1)
-        once = circle.audio(circle.spectrum(send) * band[:, None])[:, 0]
+        once = filtered(send, self.clock.rate, lambda hertz: high_pass(hertz, 260.0, 1) * low_pass(hertz, 4200.0, 1))[
+            :, 0
+        ]
         step = max(1, self.clock.frames(max(0.05, self.space.delay_quarters)))
         feedback = min(0.85, max(0.0, self.space.delay_feedback))
         echo = np.zeros((self.frames, 2), np.float32)

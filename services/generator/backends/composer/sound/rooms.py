@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
+from services.generator.backends.composer.sound.circle import high_pass, low_pass
 from shared.units import Audio
 
 
@@ -37,11 +38,12 @@ ROOMS: Final[dict[str, Room]] = {
     "cathedral": Room(4.5, 0.035, 0.25, 0.35, 1.2, 0.060),
     "spring": Room(1.2, 0.020, 0.4, 0.4, 0.6, 0.030),
 }
+_RETURN: Final = 0.9
 _BANDS: Final = (150.0, 500.0, 1500.0, 4000.0, 11_000.0)
 
 
 def impulse(name: str, seconds: float, rate: int) -> Audio:
-    """The response of a named room (unknown names: a room) with this decay, ``(frames, 2)``, of unit energy."""
+    """The response of a named room (unknown: "room") with this decay, ``(frames, 2)``, without rumble or glare."""
     room = ROOMS.get(name, ROOMS["room"])
     decay_s = min(8.0, max(0.15, seconds or room.seconds))
     return TABLES.get(("room", name, round(decay_s, 3), rate), lambda: _impulse(room, decay_s, rate))
@@ -58,7 +60,7 @@ def sides(rate: int) -> Audio:
 def _impulse(room: Room, seconds: float, rate: int) -> NDArray[np.float32]:
     frames = round((room.delay_s + seconds * max(1.0, room.lows)) * rate)
     length = 1 << (frames - 1).bit_length()
-    hertz = np.fft.rfftfreq(length, 1.0 / rate)
+    hertz = np.asarray(np.fft.rfftfreq(length, 1.0 / rate), np.float64)
     octave = np.log2(np.maximum(hertz, 20.0))
     centres = np.log2(np.array(_BANDS))
     times = np.arange(frames) / rate
@@ -81,9 +83,12 @@ def _impulse(room: Room, seconds: float, rate: int) -> NDArray[np.float32]:
             frame = round((room.delay_s + at * stretch) * rate)
             if frame < frames:
                 response[frame, channel] += level * room.early * 0.5 * (1 if round(at * 1e4) % 2 else -1)
+    response *= _RETURN / np.sqrt((response**2).sum(axis=0))
+    shape = high_pass(hertz, 170.0) * low_pass(hertz, 9000.0, 1)
+    response = np.fft.irfft(np.fft.rfft(response, length, axis=0) * shape[:, None], length, axis=0)[:frames]
     fade = min(frames, rate // 20)
     response[frames - fade :] *= np.linspace(1.0, 0.0, fade)[:, None]
-    return np.asarray(response / np.sqrt((response**2).sum(axis=0)), np.float32)
+    return np.asarray(response, np.float32)
 
 
 def _sides(rate: int) -> NDArray[np.float32]:
@@ -91,4 +96,7 @@ def _sides(rate: int) -> NDArray[np.float32]:
     times = np.arange(frames) / rate
     rng = np.random.default_rng(73)
     raw = rng.standard_normal(frames) * np.exp(-times / 0.010) * np.clip((times - 0.004) / 0.002, 0.0, 1.0)
-    return np.asarray(raw / np.sqrt((raw**2).sum()), np.float32)[:, None]
+    length = 1 << 12
+    shape = high_pass(np.asarray(np.fft.rfftfreq(length, 1.0 / rate), np.float64), 260.0)
+    raw = np.fft.irfft(np.fft.rfft(raw / np.sqrt((raw**2).sum()), length) * shape, length)
+    return np.asarray(raw[: 2 * frames], np.float32)[:, None]
