@@ -228,7 +228,7 @@ def _unlocked(pair: _Pair, kind: Literal["fade", "cut"], why: str) -> Plan:
 
 
 def _exit(stretch: Stretch, before: int, exit_after: int) -> int:
-    """The first place at or after ``exit_after`` that lies ``before`` bars before the end of a phrase.
+    """The first place at or after ``exit_after`` that lies ``before`` bars before the end of a phrase; else the end.
 
     Phrases end every fourth bar and with the stretch itself. The place is after the start and up to the end of it.
     """
@@ -239,7 +239,8 @@ def _exit(stretch: Stretch, before: int, exit_after: int) -> int:
         place = round(stretch.first + bar * stretch.bar)
         places.append(place if place <= stretch.end else place - (stretch.end - stretch.start))
     places.sort()
-    return next((place for place in places if place >= exit_after), places[0])
+    last = stretch.end if stretch.first == stretch.start else places[0]
+    return next((place for place in places if place >= exit_after), last)
 
 
 def _name(loop: Loop) -> str:
