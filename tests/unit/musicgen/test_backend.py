@@ -104,7 +104,7 @@ def test_the_prompt_is_heard(build: Build) -> None:
 
 def test_sound_comes_while_the_rest_is_written(build: Build) -> None:
     fractions: list[float] = []
-    control = JobControl(report=lambda fraction, _stage: fractions.append(fraction))
+    control = JobControl(report=lambda fraction, stage: fractions.append(fraction) if stage == "composing" else None)
     generation = build().generate(a_job(seconds=4, seed=1), control)
     lengths, seen = [], []
     for block in generation.blocks:

@@ -233,7 +233,7 @@ class MusicGenBackend:
                 self._store.converted_folder(name, precision),
                 precision,
                 revision=here.source.revision,
-                report=lambda done: control.report(0.0, f"preparing the model, once ({done:.0%})"),
+                report=lambda done: control.report(done, "preparing the model, this once"),
                 check=control.check,
             )
         return found, found.manifest.revision
@@ -242,11 +242,11 @@ class MusicGenBackend:
         wanted = (converted.folder, converted.manifest.source_hash, device)
         if self._engine is None or self._engine.key != wanted:
             self.unload()
-            control.report(0.0, "loading the model")
             future = self._loader.submit(Engine, converted, self._threads, device)
             self._engine = _Loaded(wanted, future)
         while True:
             control.check()
+            control.report(0.0, "loading the model")
             try:
                 return self._engine.future.result(_POLL_S)
             except FutureTimeout:

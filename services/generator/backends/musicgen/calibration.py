@@ -40,9 +40,19 @@ Scales = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Per layer those of the keys and of the values, ``(heads × head width,)``."""
 
 
-def shrink_buffers(folder: Path, shape: Shape, check: Callable[[], None] = lambda: None) -> bool:
-    """Turn a new conversion's ``decoder.onnx`` to 8-bit buffers, if its logits hold; says whether they did."""
+def shrink_buffers(folder: Path, shape: Shape, report: Callable[[float], None] = lambda _fraction: None) -> bool:
+    """Turn a new conversion's ``decoder.onnx`` to 8-bit buffers, if its logits hold; says whether they did.
+
+    ``report`` is called with the fraction done (0–1) at every step; what it raises ends the work.
+    """
     threads = default_threads(cores())
+    done, steps = 0, (len(PROMPTS) + 2) * (_FRAMES + max(shape.decoder.delays))
+
+    def check() -> None:
+        nonlocal done
+        done += 1
+        report(min(1.0, done / steps))
+
     prompt = open_session(folder / "prompt.onnx", threads)
     tokenizer = open_tokenizer(folder / TOKENIZER)
     crosses = [encode_prompt(prompt, tokens(tokenizer, text, shape), shape) for text in PROMPTS]

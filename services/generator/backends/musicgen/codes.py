@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.durable import replace_file
-from shared.errors import BackendError
+from shared.errors import BackendError, JobRefused
 
 _FORMAT: Final = 1
 _LIMIT: Final = 64 << 20
@@ -59,14 +59,14 @@ class KeptCodes:
 
         Raises
         ------
-        BackendError
+        JobRefused
             The clip does not reach there, or hardly begins there.
         """
         if second is None:
             return self.codes
         frame = self.frame_at(second)
         if not 0 < frame <= self.codes.shape[1]:
-            raise BackendError(
+            raise JobRefused(
                 f"The clip cannot be continued from {second:.2f} s: "
                 f"choose a point between 0.1 s and {self.seconds:.2f} s."
             )
@@ -125,7 +125,7 @@ def find_codes(clip_id: str, folders: Iterable[Path]) -> Path:
 
     Raises
     ------
-    BackendError
+    JobRefused
         They are gone.
     """
     name = f"{clip_id}.npz"
@@ -134,4 +134,4 @@ def find_codes(clip_id: str, folders: Iterable[Path]) -> Path:
             return folder / name
         for found in folder.rglob(name):
             return found
-    raise BackendError(f"The clip {clip_id} cannot be continued: its codes are gone; start a new one.")
+    raise JobRefused(f"The clip {clip_id} cannot be continued: its codes are gone; start a new one.")

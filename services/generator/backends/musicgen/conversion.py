@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ _DECODER_BLOCKS: Final[dict[str, Blocks | None]] = {
     "int4": Blocks(bits=4, size=32),
     "fp32": None,
 }
+_POLL_S: Final = 0.05
 _SPARE: Final = 256 << 20
 """Bytes that must stay free on the disk after a conversion."""
 
@@ -114,9 +116,13 @@ def convert(
         done += 1
         report(0.2 + 0.6 * done / steps)
 
+    def trying(fraction: float) -> None:
+        check()
+        report(0.8 + 0.2 * fraction)
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _exclusive(target), _beside(target) as part:
+        with _exclusive(target, check), _beside(target) as part:
             _require_room(target, _estimate(shape, precision))
             source_hash = checkpoint.source_hash(check)
             report(0.2)
@@ -127,7 +133,7 @@ def convert(
             for name in (CONFIG, TOKENIZER):
                 shutil.copyfile(checkpoint.folder / name, part / name)
             if precision != "fp32":
-                shrink_buffers(part, shape, check)
+                shrink_buffers(part, shape, trying)
             report(1.0)
             _sync(part)
             manifest = Manifest(
@@ -178,10 +184,16 @@ def _require_room(target: Path, needed: int) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(target: Path) -> Iterator[None]:
+def _exclusive(target: Path, check: Callable[[], None] = lambda: None) -> Iterator[None]:
     """One conversion into a place at a time, across processes; the lock ends with its holder."""
     with (target.parent / f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            check()
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_POLL_S)
         yield
 
 
