@@ -73,7 +73,10 @@ class Inference:
             raise TypeError(f"The first order was {type(first).__name__} instead of Begin.")
         paths = Paths(*(Path(each) for each in (first.config, first.data, first.cache, first.state, first.runtime)))
         shelf = Shelf(self._builders, paths, first.settings)
-        self._tell(Up(capabilities=shelf.survey()))
+        able = shelf.survey()
+        # Only now: whoever waits for the first job shall not wait for a machine that is busy with something else.
+        os.nice(NICENESS)
+        self._tell(Up(capabilities=able))
         while True:
             match self._orders.get():
                 case Make() as order:
@@ -214,7 +217,6 @@ def main(builders: Mapping[str, Builder] = BACKENDS) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service decides
     lifeline.end_with_parent(int(sys.argv[1]), signal.SIGKILL)
-    os.nice(NICENESS)
     _die_first()
     # Whatever a library prints must not get between the frames.
     inward, outward = os.dup(0), os.dup(1)

@@ -76,7 +76,8 @@ class _Supervisor:
                 return _LAST_WORDS[code]
             if self._stopping():
                 break
-            if time.monotonic() - began >= STABLE_AFTER_S:
+            # One that was killed from outside has not failed: waiting would only lengthen the gap.
+            if code == -signal.SIGKILL or time.monotonic() - began >= STABLE_AFTER_S:
                 delay = FIRST_DELAY_S
             how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
             _say(f"{self._name} {how}; it begins again in {delay:.1f} s.")
