@@ -25,6 +25,7 @@ from services.generator.backends.composer.compose import compose
 from services.generator.backends.composer.plan import Asked, make_plan
 from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.sound import RenderedPiece, render_piece
+from services.generator.backends.composer.sound.circle import filtered, going_round, low_pass
 from services.generator.backends.composer.sound.loudness import integrated_loudness, true_peak_db
 from services.generator.backends.composer.style import builtin
 from shared.units import Audio
@@ -54,18 +55,17 @@ def magnitudes(channel: NDArray[np.float32], hop: int = _WINDOW) -> NDArray[np.f
 
 def seam_rank(section: Audio, bars: int) -> float:
     """Spectral flux at the seam against the 90th percentile of that at the other bar lines: above 1 it stands out."""
-    lap = np.concatenate([section, section[: len(section) // 2]]).mean(axis=1)
-    hop = 256
-    windows = np.lib.stride_tricks.sliding_window_view(lap, 1024)[::hop]
-    spectra = np.log1p(100.0 * np.abs(np.fft.rfft(windows * np.hanning(1024).astype(np.float32), axis=1)))
-    flux = np.maximum(np.diff(spectra, axis=0), 0.0).mean(axis=1)
+    hop, around = 256, 8
+    lap = going_round(section, 4096, 4096).mean(axis=0)
 
-    def at(frame: float) -> float:
-        middle = int(frame / hop)
-        return float(flux[max(0, middle - 5) : middle + 4].max())
+    def at(frame: int) -> float:
+        start = frame + 4096 - hop * around // 2 - 512
+        windows = np.lib.stride_tricks.sliding_window_view(lap[start : start + 1024 + hop * around], 1024)[::hop]
+        spectra = np.log1p(100.0 * np.abs(np.fft.rfft(windows * np.hanning(1024).astype(np.float32), axis=1)))
+        return float(np.maximum(np.diff(spectra, axis=0), 0.0).mean(axis=1).max())
 
-    others = [at(bar * len(section) / bars) for bar in range(1, bars)]
-    return at(len(section)) / max(float(np.percentile(others, 90)), 1e-9) if others else 0.0
+    others = [at(bar * len(section) // bars) for bar in range(1, bars)]
+    return at(0) / max(float(np.percentile(others, 90)), 1e-9) if others else 0.0
 
 
 def figures(score: Score, rendered: RenderedPiece) -> dict[str, float]:
@@ -75,7 +75,7 @@ def figures(score: Score, rendered: RenderedPiece) -> dict[str, float]:
     seconds = [decibels(float(np.mean(second**2))) for second in np.array_split(middle, max(1, len(middle) // RATE))]
     spectra = magnitudes(middle)
     hertz = np.fft.rfftfreq(_WINDOW, 1 / RATE)
-    low = np.fft.irfft(np.fft.rfft(audio, axis=0) * (np.fft.rfftfreq(len(audio), 1 / RATE) < 120)[:, None], axis=0)
+    low = filtered(audio, RATE, lambda hertz: low_pass(hertz, 120.0, 4))
     return {
         "lufs": integrated_loudness(audio, RATE),
         "true_peak": true_peak_db(np.concatenate([audio, audio[: RATE // 10]])),
@@ -131,8 +131,9 @@ def speed(style: str, *, alone: bool) -> None:
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--style", "chosen", multiple=True)
 @click.option("--alone", is_flag=True, help="Without FluidSynth.")
+@click.option("--speed", "speed_styles", multiple=True, help="Styles whose speed is measured; all unless named.")
 @click.option("--speed-of", hidden=True)
-def main(seeds: int, chosen: tuple[str, ...], alone: bool, speed_of: str | None) -> None:
+def main(seeds: int, chosen: tuple[str, ...], alone: bool, speed_styles: tuple[str, ...], speed_of: str | None) -> None:
     """Measure how the composer sounds."""
     if speed_of:
         speed(speed_of, alone=alone)
@@ -144,7 +145,7 @@ def main(seeds: int, chosen: tuple[str, ...], alone: bool, speed_of: str | None)
             score = piece(name, seed)
             rows.append(figures(score, render_piece(score, RATE, samples=not alone)))
         say(figure="sound", style=name, alone=alone, **summary(rows))
-    for name in names:
+    for name in speed_styles or names:
         flags = ["--speed-of", name, *(["--alone"] if alone else [])]
         subprocess.run([sys.executable, __file__, *flags], check=True)
 
