@@ -167,10 +167,13 @@ def _port(paths: Paths, chosen: Settings) -> Finding:
 
 
 def _instruments() -> Finding:
-    from services.generator.backends.composer.sound import INSTALL_HINT, find_library, find_soundfont
+    from services.generator.backends.composer.sound import INSTALL_HINT, find_library, find_soundfont, soundfont_fault
 
     library, font = find_library(), find_soundfont()
     if library and font:
+        fault = soundfont_fault(library, font)
+        if fault:
+            return Finding("instruments", "optional", fault, INSTALL_HINT)
         return Finding("instruments", "works", f"FluidSynth with {font}")
     missing = " and ".join(name for name, there in (("FluidSynth", library), ("a SoundFont", font)) if not there)
     return Finding("instruments", "optional", f"{missing} missing: the composer plays its own synthesis", INSTALL_HINT)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from services.generator.backends.composer.score import Note
-from services.generator.backends.composer.sound import find_library, find_soundfont, render_piece
+from services.generator.backends.composer.sound import find_library, find_soundfont, render_piece, soundfont_fault
 from services.generator.backends.composer.sound import render as rendering
 from services.generator.backends.composer.sound.soundfont import Patch, open_player
 from services.generator.backends.composer.sound.tone import Tone
@@ -39,6 +39,7 @@ def test_a_broken_soundfont_is_said_once_and_does_no_harm(
     assert len(warnings) == 1
     assert "broken.sf2 cannot be read" in warnings[0]
     assert "fluid-soundfont-gm" in warnings[0]
+    assert soundfont_fault(str(find_library()), broken) == warnings[0]
     alone = render_piece(PIECE, 24_000, samples=False)
     assert first.samples.tobytes() == second.samples.tobytes() == alone.samples.tobytes()
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from services.generator.backends.composer.sound.instruments import INSTRUMENTS, Instrument
 from services.generator.backends.composer.sound.render import RenderedPiece, render_piece, section_bounds
-from services.generator.backends.composer.sound.soundfont import INSTALL_HINT, find_library, find_soundfont
+from services.generator.backends.composer.sound.soundfont import (
+    INSTALL_HINT,
+    find_library,
+    find_soundfont,
+    soundfont_fault,
+)
 
 __all__ = [
     "INSTALL_HINT",
@@ -15,4 +20,5 @@ __all__ = [
     "find_soundfont",
     "render_piece",
     "section_bounds",
+    "soundfont_fault",
 ]

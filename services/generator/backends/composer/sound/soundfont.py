@@ -89,6 +89,15 @@ def open_player() -> Player | None:
         return None
 
 
+def soundfont_fault(library: str, font: Path) -> str | None:
+    """What is wrong with this SoundFont, in one sentence, if it cannot be played."""
+    try:
+        Player(library, font)
+    except BackendUnavailable as error:
+        return str(error)
+    return None
+
+
 class Player:
     """One loaded SoundFont. Single-threaded; samples are loaded preset by preset, as they are asked for.
 
