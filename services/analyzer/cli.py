@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from services.analyzer.finder import Study, search, study_clip
+from services.analyzer.jumps import find_jumps
 from services.analyzer.length import LengthWish, parse_wish
 from services.analyzer.reading import read_any
 from services.analyzer.records import FoundLoop, Rejection
@@ -32,7 +34,9 @@ def analyze(*, file: Path, min_loop: str, repeat: int, output: Path | None, plot
     wish = parse_wish(min_loop)
     times = _Stopwatch()
     audio, rate, study, found = _read_and_find(file, wish)
-    report: dict[str, Any] = {**describe(audio, rate, found), **times.read("analysis")}
+    spent = times.read("analysis")
+    found = replace(found, jumps=find_jumps(study, found))
+    report: dict[str, Any] = {**describe(audio, rate, found), **spent}
     if repeat:
         laps = []
         for _ in range(repeat):

@@ -29,7 +29,7 @@ JUDGED: Final = 2
 SAME_RECORDING: Final = 0.3
 """What it is worth that the very same samples come back."""
 SHORT_SEAM_S: Final = 0.015
-SEAMS_S: Final = (0.006, 0.015, 0.024, 0.06)
+SEAMS_S: Final = (0.015, 0.024, 0.006, 0.06)
 LONG_SEAM_S: Final = 1.0
 POOR: Final = 0.75
 """Score from which a repeat is unlike enough to need a long crossfade."""
@@ -171,14 +171,13 @@ def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, sh
 
 
 def _describe(study: Study, best: _Judged) -> FoundLoop:
-    features = study.features
+    sound, features = study.sound, study.features
     span = Span(best.start / features.hop, (best.end - best.start) / features.hop)
-    metre = find_metre(features, study.onsets, study.pulse, span)
+    metre, classes = find_metre(sound, features, study.onsets, study.pulse, span)
     bars = None
     if metre is not None:
         bars = max(1, round(len(metre.beats) / metre.beats_per_bar))
     confidence = float(np.clip(1 - best.candidate.distance, 0, 1) * np.clip(0.5 + best.agreement / 2, 0, 1))
-    first, last = int(span.start), int(np.ceil(span.start + span.length))
     return FoundLoop(
         start=best.start,
         end=best.end,
@@ -187,7 +186,7 @@ def _describe(study: Study, best: _Judged) -> FoundLoop:
         confidence=round(confidence, 3),
         metre=metre,
         bars=bars,
-        key=find_key(features.chroma[first:last]),
+        key=find_key(classes),
     )
 
 
@@ -199,5 +198,5 @@ def _seam_length(study: Study, best: _Judged, bpm: float | None) -> int:
         beat = 60 / bpm if bpm else 0.5
         seconds = beat * max(1, round(LONG_SEAM_S / beat))
         return min(round(seconds * rate), room)
-    lengths = sorted({min(round(seconds * rate), room) for seconds in SEAMS_S})
+    lengths = [min(round(seconds * rate), room) for seconds in SEAMS_S]
     return best_crossfade(study.sound, best.start, best.end, lengths)

@@ -9,6 +9,8 @@ import numpy as np
 
 from services.analyzer import loudness
 from services.analyzer.finder import search, study_clip
+from services.analyzer.harmony import pitch_classes
+from services.analyzer.jumps import find_jumps
 from services.analyzer.key import find_key
 from services.analyzer.length import LengthWish
 from services.analyzer.quality import check_clip, check_request
@@ -115,7 +117,9 @@ def make_loop(
     if isinstance(found, Rejection):
         return found
     fault = check_request(found.metre, found.key, asked_bpm, asked_key)
-    return fault or finish(usable, sample_rate, found, target_lufs)
+    if fault is not None:
+        return fault
+    return finish(usable, sample_rate, replace(found, jumps=find_jumps(study, found)), target_lufs)
 
 
 def finish(audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGET_LUFS) -> FinishedLoop:
@@ -155,6 +159,10 @@ def finish(audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGE
             grid=grid,
             key=found.key.name if found.key is not None else None,
             key_confidence=found.key.confidence if found.key is not None else 0.0,
+            jumps=tuple(
+                Jump(source=moved(jump.source), target=moved(jump.target), crossfade=round(jump.crossfade * scale))
+                for jump in found.jumps
+            ),
         ),
     )
 
@@ -176,8 +184,9 @@ def _composed(audio: Audio, rate: int, truth: Truth, target_lufs: float) -> Fini
 
     found_key = None
     if truth.key is None:
-        hop = study.features.hop
-        found_key = find_key(study.features.chroma[int(truth.loop_start / hop) : int(truth.loop_end / hop) + 1])
+        low = study.sound.low[truth.loop_start // study.sound.factor :]
+        step = study.sound.rate / study.sound.factor / 4
+        found_key = find_key(pitch_classes(low, 4 * step, 0.0, step, int(length / study.sound.factor / step)))
     grid = truth.grid
     return _described(
         samples,

@@ -18,6 +18,7 @@ from services.analyzer.sound import Floats, Sound
 from shared.units import Audio
 
 BEFORE_S: Final = 0.032
+UNNOTICED_DB: Final = 0.2
 AFTER_S: Final = 0.064
 """Seconds around a seam in which its change of sound is measured: what comes later is the music's own."""
 
@@ -71,17 +72,18 @@ def natural_change(sound: Sound, start: int, end: int, frames: int) -> float | N
 
 
 def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int]) -> int:
-    """Of some lengths of the crossfade, in frames and rising, the one that is noticed least."""
-    natural = natural_change(sound, start, end, lengths[-1]) or 0.0
-
-    def noticed(frames: int) -> float:
+    """Of some lengths of the crossfade, in frames and by preference: the first that is not noticed, or the least."""
+    natural = natural_change(sound, start, end, max(lengths)) or 0.0
+    noticed = []
+    for frames in lengths:
         reach = frames + round(AROUND_S * sound.rate)
         joined = _joined(sound, (start, end, frames), reach, reach)
         click = seam_ratio(joined, min(reach, end - start), frames, sound.rate)
-        change = join_change(sound, start, end, frames)
-        return max(0.0, change - natural) + 4 * max(0.0, click - 0.8)
-
-    return min(lengths, key=noticed)
+        change = join_change(sound, start, end, frames) - natural
+        noticed.append(max(0.0, change) + 4 * max(0.0, click - 0.8))
+        if noticed[-1] <= UNNOTICED_DB:
+            break
+    return lengths[int(np.argmin(noticed))]
 
 
 def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:

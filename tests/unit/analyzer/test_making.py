@@ -9,6 +9,7 @@ from services.analyzer import loudness
 from services.analyzer.length import LengthWish
 from services.analyzer.making import FinishedLoop, make_loop
 from services.analyzer.records import Rejection
+from services.analyzer.seam import bake
 from shared.music import BeatGrid, Section, Truth
 from tests.unit.analyzer.music import RATE, groove
 
@@ -124,3 +125,20 @@ def test_faults_of_a_generated_clip_have_names() -> None:
         answer = make_loop(clip, RATE, wish=LengthWish(seconds=3.0))
         assert isinstance(answer, Rejection), code
         assert answer.code == code
+
+
+def test_jump_points_pass_from_bar_line_to_bar_line() -> None:
+    finished = make_loop(groove(bpm=118.3, bars=12), RATE, wish=LengthWish(seconds=14.0))
+    assert isinstance(finished, FinishedLoop), finished
+    assert 1 <= len(finished.jumps) <= 4
+    bar = len(finished.samples) / (finished.bars or 1)
+    mono = finished.samples.mean(axis=1)
+    step = np.quantile(np.abs(np.diff(mono, n=2)), 0.999)
+    for jump in finished.jumps:
+        bars = (jump.source - jump.target) / bar
+        assert abs(bars - round(bars)) < 0.01
+        assert min(jump.source, jump.target) >= jump.crossfade
+        played = bake(finished.samples, *sorted((jump.target, jump.source)), jump.crossfade).mean(axis=1)
+        if jump.source > jump.target:
+            joined = np.concatenate([played[-8:], mono[jump.target : jump.target + 8]])
+            assert np.abs(np.diff(joined, n=2)).max() <= step

@@ -1,0 +1,55 @@
+"""Pitch classes over time, from the tones that stand out of the spectrum: drums leave no trace in them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from services.analyzer.sound import Floats
+
+LOWEST_HZ: Final = 60.0
+HIGHEST_HZ: Final = 2_200.0
+NEIGHBOURS: Final = 12
+"""Bins on either side whose mean a tone must exceed."""
+PROMINENCE: Final = 1.5
+
+
+def pitch_classes(low: Floats, rate: float, first: float, step: float, count: int) -> Floats:
+    """Strength of the twelve pitch classes from C in ``count`` moments of ``step`` samples from ``first`` on.
+
+    Returns
+    -------
+    float32 array [shape=(count, 12)]: sums of the roots of the amplitudes of spectral peaks.
+    """
+    # Half the rate holds every tone that counts.
+    low = low[: len(low) // 2 * 2].reshape(-1, 2) @ np.full(2, 0.5, np.float32)
+    rate, first, step = rate / 2, first / 2, step / 2
+    width = max(64, round(step))
+    size = max(2_048, 1 << (width - 1).bit_length())
+    starts = np.round(first + step * np.arange(count)).astype(int)
+    padded = np.pad(low, (max(0, -int(starts[0])), max(0, int(starts[-1]) + width - len(low))))
+    starts += max(0, -int(starts[0]))
+    rows = padded[starts[:, None] + np.arange(width)] * np.hanning(width).astype(np.float32)
+    classes, last = _classes(size, rate)
+    spectrum = np.fft.rfft(rows, size, axis=1)[:, : last + NEIGHBOURS + 1]
+    amplitude = np.sqrt(spectrum.real**2 + spectrum.imag**2)
+    sums = np.cumsum(np.pad(amplitude, ((0, 0), (NEIGHBOURS + 1, NEIGHBOURS)), mode="edge"), axis=1)
+    around = (sums[:, 2 * NEIGHBOURS + 1 :] - sums[:, : -2 * NEIGHBOURS - 1]) / (2 * NEIGHBOURS + 1)
+    middle = amplitude[:, 1:-1]
+    peak = (middle >= amplitude[:, :-2]) & (middle > amplitude[:, 2:]) & (middle > PROMINENCE * around[:, 1:-1])
+    tones = np.zeros_like(amplitude)
+    tones[:, 1:-1] = np.sqrt(np.where(peak, middle, 0))
+    return np.asarray(tones[:, : last + 1] @ classes, np.float32)
+
+
+@lru_cache(maxsize=8)
+def _classes(size: int, rate: float) -> tuple[Floats, int]:
+    """Which bin belongs to which class, ``(bins, 12)``, up to the highest bin that counts."""
+    bins = np.fft.rfftfreq(size, 1 / rate)
+    last = min(int(np.searchsorted(bins, HIGHEST_HZ)), len(bins) - NEIGHBOURS - 2)
+    bins = bins[: last + 1]
+    pitch = np.round(12 * np.log2(np.maximum(bins, 1) / 440)).astype(int) + 9
+    inside = bins >= LOWEST_HZ
+    return np.stack([(pitch % 12 == note) & inside for note in range(12)], axis=1).astype(np.float32), last
