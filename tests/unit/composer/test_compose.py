@@ -22,9 +22,8 @@ def test_style_is_found_by_its_own_name(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_sections_are_related_and_differ(style: str, seed: int) -> None:
-    score = piece(builtin()[style].name, seed)
+def test_sections_are_related_and_differ(style: str) -> None:
+    score = piece(builtin()[style].name)
     a, varied, b = (events({part.name: part.notes for part in section.parts}) for section in score.sections[:3])
     assert 0.5 <= overlap(a, varied) <= 0.9
     assert overlap(a, b) < 0.5
@@ -64,7 +63,7 @@ def test_seeds_give_different_pieces(style: str) -> None:
 
 def test_same_seed_same_score() -> None:
     styles = builtin()
-    for style in STYLES[::4]:
+    for style in STYLES[::8]:
         plan = make_plan(styles[style].name, 7, styles, Asked(piece=True))
         assert compose(plan, styles[style]) == compose(plan, styles[style])
 

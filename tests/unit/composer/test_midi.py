@@ -8,6 +8,7 @@ import pytest
 
 from services.generator.backends.composer.midi import TICKS, midi_bytes
 from services.generator.backends.composer.plan import Asked
+from services.generator.backends.composer.style import builtin
 from tests.unit.composer.pieces import STYLES, piece
 
 
@@ -50,7 +51,7 @@ def _tracks(data: bytes) -> list[list[tuple[int, bytes]]]:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_note_is_written_and_let_go(style: str) -> None:
-    score = piece(style.replace("-", " "))
+    score = piece(builtin()[style].name)
     tracks = _tracks(midi_bytes(score))
     parts = score.sections[0].parts
     assert len(tracks) == 1 + len(parts)
