@@ -64,3 +64,11 @@ def test_every_instrument_can_sound_and_has_a_midi_program() -> None:
     assert names <= set(PROGRAMS)
     kits = {kit for style in builtin().values() if style.data.drums for kit in style.data.drums.kits}
     assert kits <= set(INSTRUMENTS)
+
+
+def test_the_book_of_styles_has_a_row_for_each() -> None:
+    book = (Path(__file__).parents[3] / "docs" / "styles.md").read_text("utf-8")
+    for key, style in builtin().items():
+        row = next(line for line in book.splitlines() if line.startswith(f"| {key} |"))
+        assert f"| {style.data.without_soundfont} |" in row
+        assert f"| {', '.join(style.data.meters)} |" in row
