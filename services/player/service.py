@@ -6,6 +6,7 @@ Threads
 - *writer* and *opener*: the sound (``writer``). They never wait for the network or the disk.
 - *reader*: reads loops from the disk and works out moves.
 - *tap*: sends the tap's blocks; its link is its own.
+- *unplug*: watches the sound server (``manners``).
 
 Sound starts before any peer is there: with the loops of the last wanted state if they can be read, else with one of the
 two that are shipped. A player that is killed is heard again within two seconds.
@@ -25,9 +26,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from services.player.engine import Engine
 from services.player.gains import STOP_FRAMES
 from services.player.librarian import Librarian
+from services.player.manners import LONG_SLEEP_S, UnplugWatch, asleep_clock, slept_s
 from services.player.moves import MoveShop
 from services.player.outputs.output import Output
 from services.player.outputs.snapcast import SnapcastOutput
@@ -38,6 +42,8 @@ from services.player.writer import Writer
 from shared.bus import Received
 from shared.errors import AudioFileError, OutputError, ProtocolError
 from shared.messages import (
+    Answer,
+    Command,
     LoopLoaded,
     LoopReady,
     LoopRefused,
@@ -52,7 +58,8 @@ from shared.music import Loop
 from shared.paths import Paths
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.settings import Settings
-from shared.topology import LOOPS, RECEIPTS, STATUS, STATUS_IN
+from shared.settings.watch import SettingsWatch
+from shared.topology import COMMANDS, LOOPS, RECEIPTS, STATUS, STATUS_IN
 from shared.units import STATION_RATE
 
 log = logging.getLogger(__name__)
@@ -64,6 +71,7 @@ RETURN_FRAMES = STATION_RATE // 20
 _LOOK_S = 0.1
 _HELLO_S = 0.5
 _REPORT_S = 1.0
+_ANSWER_S = 2.0
 
 
 def run(paths: Paths, settings: Settings) -> None:
@@ -97,6 +105,7 @@ def last_wanted(paths: Paths, settings: Settings) -> Wanted:
 class _Player:
     def __init__(self, paths: Paths, settings: Settings) -> None:
         self._settings = settings
+        self._watch = SettingsWatch(paths, settings)
         self._folders = (paths.cache, paths.library, STARTUP)
         self._began = time.monotonic()
         self._librarian = Librarian()
@@ -126,10 +135,17 @@ class _Player:
         StatusReporter(self._loop, "player", self._loop.bus.connect(STATUS_IN).send, self._state)
         self._loop.every(_LOOK_S, self._look)
         self._loop.every(_HELLO_S, self._greet)
+        self._loop.every(_REPORT_S, self._wake)
         self._status = PlayerStatus()
         self._status_at = 0.0
         self._processor = (0.0, 0.0)
         self._percent = 0.0
+        self._paused_because = ""
+        self._pausing: Command | None = None
+        self._asleep = asleep_clock()
+        self._unplug = UnplugWatch(lambda: self._loop.call_soon(self._unplugged))
+        self._commands = self._loop.bus.connect(COMMANDS)
+        self._loop.on(self._commands, self._hear_answer)
         self._told: tuple[object, ...] = ()
 
     def run(self) -> None:
@@ -137,11 +153,13 @@ class _Player:
         self._writer.start()
         with contextlib.suppress(OSError):
             self._sign.touch()
+        self._unplug.start()
         gc.collect()
         gc.freeze()
         try:
             self._loop.run()
         finally:
+            self._unplug.stop()
             self._writer.stop()
             self._tap.stop()
             self._reader.shutdown(wait=False, cancel_futures=True)
@@ -194,6 +212,10 @@ class _Player:
                 log.warning("A %s is no message for the player.", type(other).__name__)
 
     def _want(self, wanted: Wanted) -> None:
+        if self._pausing is not None:  # sent before the controller heard of the pause
+            wanted = replace(wanted, playing=False)
+        elif wanted.playing:
+            self._paused_because = ""
         self._librarian.want(wanted)
         self._writer.call(lambda engine: engine.want(wanted))
         self._writer.select(wanted.driver, wanted.output_device)
@@ -229,6 +251,39 @@ class _Player:
                 pid=os.getpid(),
             )
         )
+
+    # -- manners -------------------------------------------------------------------------------------------------------
+
+    def _unplugged(self) -> None:
+        if self._watch.current().player.on_unplug == "pause":
+            self._pause("what it sounded on was unplugged")
+
+    def _wake(self) -> None:
+        before, self._asleep = self._asleep, asleep_clock()
+        slept = slept_s(before, self._asleep)
+        if slept > LONG_SLEEP_S and self._watch.current().player.on_wake == "pause":
+            self._pause(f"the machine slept for {slept / 60:.0f} minutes")
+
+    def _pause(self, why: str) -> None:
+        """Silence now, and the controller's word for it, so that ``resume`` finds the station paused."""
+        wanted = self._writer.report.wanted
+        if not wanted.playing or self._pausing is not None:
+            return
+        log.info("Paused, as %s.", why)
+        self._paused_because = why
+        self._writer.call(lambda engine: engine.want(replace(wanted, playing=False)))
+        command = Command(command_id=f"player-{os.getpid()}-{time.monotonic_ns()}", name="pause")
+        self._pausing = command
+        self._commands.send(command)
+        self._loop.after(_ANSWER_S, lambda: self._end_pausing(command.command_id))
+
+    def _hear_answer(self, received: Received) -> None:
+        if isinstance(received.message, Answer):
+            self._end_pausing(received.message.command_id)
+
+    def _end_pausing(self, command_id: str) -> None:
+        if self._pausing is not None and self._pausing.command_id == command_id:
+            self._pausing = None
 
     # -- loops ---------------------------------------------------------------------------------------------------------
 
@@ -292,7 +347,7 @@ class _Player:
             report.held,
             report.sounding,
         )
-        if now - self._status_at < _REPORT_S and told == self._told and health.output == last.output:
+        if now - self._status_at < _REPORT_S and told == self._told and self._output(health.output) == last.output:
             return last
         self._told, self._status_at = told, now
         self._status = PlayerStatus(
@@ -308,7 +363,7 @@ class _Player:
             song_length_frames=report.song_length,
             blocks=self._writer.blocks,
             driver=health.driver,
-            output=health.output,
+            output=self._output(health.output),
             output_ok=health.output_ok,
             latency_s=health.latency_s,
             underruns=health.underruns,
@@ -323,6 +378,10 @@ class _Player:
             leave_frame=report.leave_frame,
         )
         return self._status
+
+    def _output(self, sentence: str) -> str:
+        because = self._paused_because
+        return f"Paused, as {because}; resume plays on. {sentence}" if because else sentence
 
     def _cpu(self, now: float) -> float:
         """Processor time of this process as a share of the last second or more, in percent of one core."""

@@ -205,3 +205,29 @@ def test_without_portaudio_the_sentence_says_how_to_get_it() -> None:
     assert done.stderr.strip() == (
         "PortAudio is not installed, so no sound device can be used: sudo apt install libportaudio2."
     )
+
+
+def test_unplugged_it_pauses_and_moved_by_hand_it_plays_on(station: Station, pulse: Pulse) -> None:
+    pulse.kill()
+    pulse.start(("headphones", "speaker"))
+    _, queue = _material(station)
+    station.paths.wanted_file.write_bytes(encode(wanted(1, queue=queue)))
+    station.start(INFINILOOP_PLAYER_DRIVER="pulse")
+    station.until(lambda: station.statuses and station.statuses[-1].driver == "pulse", "the sound device")
+    station.until(lambda: pulse.control("list", "short", "clients").stdout.count("pactl") > 1, "the watch")
+    stream = pulse.control("list", "short", "sink-inputs").stdout.split()[0]
+    pulse.control("move-sink-input", stream, "speaker")
+    pulse.control("move-sink-input", stream, "headphones")
+    seen = len(station.blocks)
+    station.until(lambda: len(station.blocks) > seen + 30, "sound after the move")
+    assert station.statuses[-1].playing
+    modules = pulse.control("list", "short", "modules").stdout.splitlines()
+    sink = next(line.split()[0] for line in modules if "sink_name=headphones" in line)
+    pulse.control("unload-module", sink)
+    gone = time.monotonic()
+    station.until(lambda: not station.statuses[-1].playing, "the pause")
+    assert time.monotonic() - gone < 1.0
+    assert "unplugged" in station.statuses[-1].output
+    station.send(wanted(2, queue=queue, volume=50))
+    station.until(lambda: station.statuses[-1].volume == 50, "a wish from before the pause was heard of")
+    assert not station.statuses[-1].playing
