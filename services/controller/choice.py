@@ -73,12 +73,12 @@ def order(first: Loop | None, candidates: Iterable[Loop], most: int) -> list[Loo
     return chosen
 
 
-def replays(sounding: Loop | None, shelf: Iterable[Loop], epoch: int, history: Sequence[str], most: int) -> list[Loop]:
-    """Loops to play again: of this prompt before others, what was heard longest ago before what was heard just now."""
+def replays(sounding: Loop | None, shelf: Iterable[Loop], history: Sequence[str], most: int) -> list[Loop]:
+    """Loops to play again, those heard longest ago first, a bridge last."""
     heard = {loop_id: place for place, loop_id in enumerate(history)}
     return sorted(
         (loop for loop in shelf if sounding is None or loop.loop_id != sounding.loop_id),
-        key=lambda loop: (loop.epoch != epoch, loop.bridge, heard.get(loop.loop_id, -1), misfit(sounding, loop)),
+        key=lambda loop: (loop.bridge, heard.get(loop.loop_id, -1), misfit(sounding, loop)),
     )[:most]
 
 
@@ -101,7 +101,9 @@ def line_up(
     followed = sounding if sounding is not None and sounding.epoch == epoch else None
     # A bridge is there for the wait: where that is over, it is not wanted any more.
     songs = order(followed, (loop for loop in unheard if not loop.bridge), QUEUE - 1) or unheard[:1]
-    again = replays(sounding, at_hand.values(), epoch, history, QUEUE - 1 - len(songs))
+    # Of an earlier prompt only where this one has nothing else: what there is keeps the music going.
+    of_prompt = [loop for loop in at_hand.values() if loop.epoch == epoch]
+    again = replays(sounding, of_prompt if of_prompt or songs else at_hand.values(), history, QUEUE - 1 - len(songs))
     # What was made for an earlier prompt is not named any more once this one can be heard: the player leaves it then.
     stays = sounding is not None and (sounding.epoch == epoch or not songs)
     return (*([sounding] if sounding is not None and stays else []), *songs, *again)

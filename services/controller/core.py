@@ -237,7 +237,8 @@ class Station:
         self._dirty = True
         if loop.epoch == state.epoch and loop.loop_id not in state.history:
             state.fresh += (loop.loop_id,)
-            if not state.anchor and not loop.bridge:
+            anchor = self._find(state.anchor)
+            if anchor is None or (anchor.bridge and not loop.bridge):
                 state.anchor = loop.loop_id
         return [Shelve(loop)]
 
@@ -319,7 +320,8 @@ class Station:
         state, bridge = self.state, self._wants_bridge(worker)
         state.jobs_named += 1
         dice = Random(f"{state.salt}:{state.epoch}:{state.jobs_named}")
-        bpm, key = choice.ask_for(self._find(state.anchor), state.prompt, dice)
+        seed, first = self._seed(dice, bridge=bridge)
+        bpm, key = choice.ask_for(None if first else self._find(state.anchor), state.prompt, dice)
         return Job(
             job_id=f"{state.epoch}-{state.jobs_named}-{state.salt}",
             token="new",
@@ -328,7 +330,7 @@ class Station:
             backend=backend,
             bpm=bpm,
             key=key,
-            seed=self._seed(dice, bridge=bridge),
+            seed=seed,
             bridge=bridge,
         )
 
@@ -343,14 +345,17 @@ class Station:
             and not any(lease.job.epoch == self.state.epoch for lease in self.foreman.leases.open)
         )
 
-    def _seed(self, dice: Random, *, bridge: bool) -> int:
-        """A new seed; for a prompt's first song its bridge's, so that the composer goes on with the same music."""
+    def _seed(self, dice: Random, *, bridge: bool) -> tuple[int, bool]:
+        """A new seed; for a prompt's first song its bridge's, so that the composer goes on with the same music.
+
+        The second value says that it is one of these two, which nothing else has to fit.
+        """
         state = self.state
         if bridge:
             state.bridge_seed = dice.randrange(2**31)
-            return state.bridge_seed
+            return state.bridge_seed, True
         seed, state.bridge_seed = state.bridge_seed, None
-        return dice.randrange(2**31) if seed is None else seed
+        return (dice.randrange(2**31), False) if seed is None else (seed, True)
 
     def _want(self) -> list[Effect]:
         state, player = self.state, self.settings.player
@@ -368,7 +373,7 @@ class Station:
             ),
             skips=state.skips,
             backs=state.backs,
-            hold=state.hold,
+            hold=state.hold or self._alone(),
             transition=player.transition,  # type: ignore[arg-type]
             variation=player.variation,  # type: ignore[arg-type]
             min_duration_s=player.min_duration,
@@ -383,6 +388,13 @@ class Station:
             self._dirty = True
             done.append(ToPlayer())
         return done + self._prepare()
+
+    def _alone(self) -> bool:
+        """What sounds is all there is for this prompt, and more is being made: it stays until then."""
+        epoch = self.state.epoch
+        of_prompt = [loop.loop_id for loop in self.shelf.values() if loop.epoch == epoch]
+        coming = any(lease.job.epoch == epoch and lease.phase != "queued" for lease in self.foreman.leases.open)
+        return of_prompt == [self._sounding] and coming
 
     def _prepare(self) -> list[Effect]:
         """Ask once for the change from what sounds to what comes next."""
