@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from shared.messages import Done, Job, Progress
 
-RECEIPT_S = 10.0
+RECEIPT_S = 20.0
 """So long after delivery a receipt may take before the clip is asked for again; doubles with each delivery."""
 SILENT_JOB_S = 8.0
 """A worker tells of its job once a second: one of which nothing was heard for so long has not reached it."""

@@ -80,7 +80,7 @@ def test_without_a_receipt_the_clip_is_asked_for_again_with_a_new_token(house: H
     house.deliver(job)
     house.ready("w2")
     house.ready("w1")
-    (again,) = [j for j in jobs(house.wait(25, alive=("w1", "w2"))) if j.job_id == job.job_id][:1]
+    (again,) = [j for j in jobs(house.wait(45, alive=("w1", "w2"))) if j.job_id == job.job_id][:1]
     assert again.token != job.token
     assert again.seed == job.seed
     assert house.station.foreman.leases.counts.redelivered >= 1
