@@ -57,6 +57,16 @@ def test_samples_sound_other_than_synthesis_and_the_same_again() -> None:
     assert not np.allclose(sampled.samples, alone.samples, atol=1e-2)
 
 
+def test_a_sample_sounds_the_same_whatever_was_played_before() -> None:
+    player = open_player()
+    assert player is not None, "needs FluidSynth and a SoundFont: sudo apt install libfluidsynth3 fluid-soundfont-gm"
+    tone = Tone(60, 0.6, 12_000, 24_000)
+    for patch in (Patch(0), Patch(48), Patch(40, drums=True)):
+        first = player.tone(patch, tone)
+        player.tone(Patch(73), Tone(77, 0.9, 5001, 24_000))
+        assert np.array_equal(player.tone(patch, tone), first)
+
+
 def test_a_bend_moves_the_pitch() -> None:
     player = open_player()
     assert player is not None, "needs FluidSynth and a SoundFont: sudo apt install libfluidsynth3 fluid-soundfont-gm"

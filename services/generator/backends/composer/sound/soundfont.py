@@ -125,16 +125,24 @@ class Player:
             self._lib.fluid_synth_program_select(synth, channel, font_id, bank, 0)
         key = min(127, max(0, tone.pitch + 12 * patch.octave))
         velocity = min(127, max(20, round(30 + 90 * tone.velocity)))
-        frames = -(-tone.frames // _BLOCK) * _BLOCK
-        sound = np.zeros((frames, 2), np.float32)
-        address = sound.ctypes.data
-        self._lib.fluid_synth_pitch_bend(synth, channel, min(16_383, max(0, 8192 + round(cents * 8192 / 200))))
-        self._lib.fluid_synth_noteon(synth, channel, key, velocity)
-        self._lib.fluid_synth_write_float(synth, frames, address, 0, 2, address, 1, 2)
-        self._lib.fluid_synth_all_sounds_off(synth, channel)
-        rest = np.zeros((_BLOCK * 16, 2), np.float32)
-        self._lib.fluid_synth_write_float(synth, len(rest), rest.ctypes.data, 0, 2, rest.ctypes.data, 1, 2)
+        # A voice's first block glides from the gain that its slot had before: struck twice, it has its own.
+        self._struck(synth, channel, key, velocity, _BLOCK)
+        sound = self._struck(synth, channel, key, velocity, -(-tone.frames // _BLOCK) * _BLOCK)
         return sound[: tone.frames] * np.float32((127.0 / velocity) ** 2)
+
+    def _struck(self, synth: int, channel: int, key: int, velocity: int, frames: int) -> Audio:
+        """The first frames, a multiple of the library's block, of a key; nothing of it is left sounding."""
+        sound = np.zeros((frames, 2), np.float32)
+        rest = np.zeros((4 * _BLOCK, 2), np.float32)
+        self._lib.fluid_synth_noteon(synth, channel, key, velocity)
+        self._written(synth, sound)
+        self._lib.fluid_synth_all_sounds_off(synth, channel)
+        self._written(synth, rest)
+        return sound
+
+    def _written(self, synth: int, into: Audio) -> None:
+        address = into.ctypes.data
+        self._lib.fluid_synth_write_float(synth, len(into), address, 0, 2, address, 1, 2)
 
     def _synth(self, rate: int) -> tuple[int, int]:
         if rate not in self._synths:
