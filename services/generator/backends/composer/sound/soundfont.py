@@ -125,6 +125,7 @@ class Player:
             self._lib.fluid_synth_program_select(synth, channel, font_id, bank, 0)
         key = min(127, max(0, tone.pitch + 12 * patch.octave))
         velocity = min(127, max(20, round(30 + 90 * tone.velocity)))
+        self._lib.fluid_synth_pitch_bend(synth, channel, min(16_383, max(0, 8192 + round(cents * 8192 / 200))))
         # A voice's first block glides from the gain that its slot had before: struck twice, it has its own.
         self._struck(synth, channel, key, velocity, _BLOCK)
         sound = self._struck(synth, channel, key, velocity, -(-tone.frames // _BLOCK) * _BLOCK)
