@@ -180,3 +180,15 @@ def test_buffers_that_would_cost_too_much_stay_as_they_are(
         session = open_session(made.folder / "decoder.onnx", 1)
         kept[least] = {each.name: each.type for each in session.get_inputs()}["past_k.0"]
     assert kept == {-1.0: "tensor(int8)", 1.1: "tensor(float)"}
+
+
+def test_a_runtime_without_small_buffers_keeps_the_large_ones(
+    source: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_path: Path, _scales: calibration.Scales) -> None:
+        _path.write_bytes(b"an operator of tomorrow")
+
+    monkeypatch.setattr(calibration, "_rewrite", unknown)
+    made = convert(Checkpoint(source("mono")), tmp_path / "int8", "int8")
+    session = open_session(made.folder / "decoder.onnx", 1)
+    assert {each.name: each.type for each in session.get_inputs()}["past_k.0"] == "tensor(float)"
