@@ -163,6 +163,8 @@ class Worker:
             self._readdress(made, job)
             self._delivery = made
             return self._attempt(made, now)
+        if not self._capabilities:
+            return [self._failed(job, f"The worker {self._name} has only just begun.", now, retry=True)]
         try:
             choice = choose(job.backend, self._capabilities)
         except BackendUnavailable as error:

@@ -86,6 +86,13 @@ def test_it_asks_for_a_job_only_once_it_knows_what_it_can_do() -> None:
     assert ready == Ready(worker="w", capabilities=CAN)
 
 
+def test_a_job_that_comes_before_it_knows_what_it_can_do_may_be_tried_again() -> None:
+    new = Bench()
+    (failed,) = said(new.hear(job()), Failed)
+    assert failed.retry
+    assert said(new.up(), Ready)
+
+
 def test_a_job_becomes_a_clip_a_done_and_the_next_request(bench: Bench) -> None:
     begun = bench.hear(job())
     (order,) = [action.order for action in begun if isinstance(action, Tell)]
