@@ -11,7 +11,7 @@ from types import TracebackType
 from services.generator.choice import choose
 from services.generator.frames import Made, Make, Missed, Report, Step, Up
 from services.generator.inference import COMMAND, InferenceProcess
-from services.generator.worker import STALLED_AFTER_S
+from services.generator.tasks import STALLED_AFTER_S
 from shared.errors import BackendError, BackendUnavailable, JobRefused
 from shared.messages import Capabilities, Job
 from shared.paths import Paths

@@ -20,7 +20,8 @@ from services.generator import inference
 from services.generator.actions import Action, Deliver, Reconnect, Renew, Say, Tell
 from services.generator.frames import Made, Make, Missed, Order
 from services.generator.inference import InferenceProcess
-from services.generator.worker import Limits, Worker
+from services.generator.tasks import USUAL, Limits
+from services.generator.worker import Worker
 from shared.bus import Link, Received
 from shared.paths import Paths
 from shared.runtime.service import ServiceLoop, StatusReporter
@@ -64,7 +65,7 @@ class Generator:
         name: str,
         clips: Path,
         command: Sequence[str] = inference.COMMAND,
-        limits: Limits | None = None,
+        limits: Limits = USUAL,
     ) -> None:
         self._loop, self._paths, self._lines = loop, paths, lines
         self._watch, self._settings = SettingsWatch(paths, settings), settings.generator
@@ -76,7 +77,7 @@ class Generator:
             host=socket.gethostname(),
             pid=os.getpid(),
             suffix=".flac" if lines.attach else ".wav",
-            limits=limits or Limits(),
+            limits=limits,
         )
         self._child: InferenceProcess | None = None
         self._delay = FIRST_DELAY_S

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -15,13 +14,12 @@ import msgspec
 from services.generator.actions import Action, Deliver, Reconnect, Renew, Say, Tell
 from services.generator.choice import AUTO, choose
 from services.generator.frames import Halt, Made, Make, Missed, Report, Step, Survey, Up
+from services.generator.tasks import USUAL, Clock, Delivery, Limits, Tally, Task, finished
 from shared.errors import BackendUnavailable
 from shared.messages import (
     AnyMessage,
     Cancel,
     Capabilities,
-    Clip,
-    Done,
     Failed,
     GeneratorStatus,
     Heartbeat,
@@ -33,66 +31,11 @@ from shared.messages import (
 HEARTBEAT_S = 1.0
 LIVENESS_S = 4.0
 """A controller that was not heard for so long is gone: the socket is opened anew."""
-OBEY_WITHIN_S = 0.5
-"""A child that goes on with a job that was called back is killed after this."""
-STALLED_AFTER_S = 90.0
-"""A child that shows no progress for so long hangs; loading a large model from a slow disk takes less."""
 SURVEY_S = 10.0
 PROGRESS_S = 0.2
 DELIVER_AGAIN_S = 0.2
 REMEMBERED = 32
 """Clips that can be sent again when the same job is delivered again."""
-_ETA_FROM = 0.05
-
-
-@dataclass
-class _Task:
-    job: Job
-    backend: str
-    path: Path
-    sign_at: float
-    """When the child last showed that it gets on."""
-    began: float
-    fraction: float = 0.0
-    stage: str = "beginning"
-    ordered: bool = False
-    cancelled_at: float | None = None
-
-
-@dataclass
-class _Delivery:
-    clip: Clip
-    done: Done
-    path: Path
-    tried_at: float
-
-
-@dataclass
-class _Clock:
-    """When each recurring thing was last done."""
-
-    said: float
-    heard: float
-    progress: float
-    surveyed: float
-    child: float
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long the child may take over what, in seconds."""
-
-    obey: float = OBEY_WITHIN_S
-    stall: float = STALLED_AFTER_S
-
-
-@dataclass
-class _Tally:
-    made: int = 0
-    failed: int = 0
-    last_error: str = ""
-    speeds: dict[str, float] = field(default_factory=dict)
-    """Real-time factor of each backend, smoothed."""
 
 
 class Worker:
@@ -115,17 +58,17 @@ class Worker:
         pid: int = 0,
         suffix: str = ".wav",
         exists: Callable[[Path], bool] = Path.exists,
-        limits: Limits = Limits(),
+        limits: Limits = USUAL,
     ) -> None:
         self._name, self._host, self._pid = name, host, pid
         self._clips, self._suffix, self._exists, self._limits = clips, suffix, exists, limits
         self._capabilities: tuple[Capabilities, ...] = ()
-        self._task: _Task | None = None
-        self._delivery: _Delivery | None = None
-        self._remembered: OrderedDict[str, _Delivery] = OrderedDict()
+        self._task: Task | None = None
+        self._delivery: Delivery | None = None
+        self._remembered: OrderedDict[str, Delivery] = OrderedDict()
         self._child_alive = self._child_up = False
-        self._clock = _Clock(said=now, heard=now, progress=now, surveyed=now, child=now)
-        self._tally = _Tally()
+        self._clock = Clock(said=now, heard=now, progress=now, surveyed=now, child=now)
+        self._tally = Tally()
         self.heard_at: float | None = None
         """When the controller was heard last."""
 
@@ -148,21 +91,13 @@ class Worker:
                 return []
 
     def _take(self, job: Job, now: float) -> list[Action]:
+        again = self._take_again(job, now)
+        if again is not None:
+            return again
         task, delivery = self._task, self._delivery
-        if task is not None and task.job.job_id == job.job_id and task.cancelled_at is None:
-            task.job = msgspec.structs.replace(task.job, token=job.token)
-            return [self._progress(task, now)]
-        if delivery is not None and delivery.clip.job_id == job.job_id:
-            self._readdress(delivery, job)
-            return self._attempt(delivery, now)
         if task is not None or delivery is not None:
-            busy = task.job.job_id if task is not None else self._pending().clip.job_id
+            busy = task.job.job_id if task is not None else delivery.clip.job_id if delivery is not None else ""
             return [self._failed(job, f"The worker {self._name} is busy with job {busy}.", now, retry=True)]
-        made = self._remembered.get(job.job_id)
-        if made is not None and self._exists(made.path):
-            self._readdress(made, job)
-            self._delivery = made
-            return self._attempt(made, now)
         if not self._capabilities:
             return [self._failed(job, f"The worker {self._name} has only just begun.", now, retry=True)]
         try:
@@ -170,8 +105,25 @@ class Worker:
         except BackendUnavailable as error:
             return [self._failed(job, str(error), now, retry=False), *self._ask(now)]
         path = self._clips / f"{job.job_id}{self._suffix}"
-        self._task = _Task(job=job, backend=choice.backend, path=path, began=now, sign_at=now)
+        self._task = Task(job=job, backend=choice.backend, path=path, began=now, sign_at=now)
         return [*self._order(now), self._progress(self._task, now)]
+
+    def _take_again(self, job: Job, now: float) -> list[Action] | None:
+        """A job that is known here: at work, on its way to the analyzer, or made before; None for any other."""
+        task, delivery = self._task, self._delivery
+        if task is not None:
+            if task.job.job_id != job.job_id or task.cancelled_at is not None:
+                return None
+            task.job = msgspec.structs.replace(task.job, token=job.token)
+            return [self._progress(task, now)]
+        if delivery is None:
+            made = self._remembered.get(job.job_id)
+            delivery = made if made is not None and self._exists(made.path) else None
+        if delivery is None or delivery.clip.job_id != job.job_id:
+            return None
+        self._delivery = delivery
+        delivery.readdress(job)
+        return self._attempt(delivery, now)
 
     def _cancel(self, cancel: Cancel, now: float) -> list[Action]:
         task, delivery = self._task, self._delivery
@@ -243,43 +195,15 @@ class Worker:
             self._task.sign_at = now
         return self._ask(now) if changed else []
 
-    def _made(self, task: _Task, made: Made, now: float) -> list[Action]:
+    def _made(self, task: Task, made: Made, now: float) -> list[Action]:
         self._task = None
         if task.cancelled_at is not None:
             return self._ask(now)
         self._tally.made += 1
-        seconds = made.frames / made.sample_rate
-        if made.generation_s > 0:
-            speed, before = seconds / made.generation_s, self._tally.speeds.get(task.backend)
-            self._tally.speeds[task.backend] = speed if before is None else 0.7 * before + 0.3 * speed
-        job = task.job
-        clip = Clip(
-            job_id=job.job_id,
-            token=job.token,
-            epoch=job.epoch,
-            recipe=made.recipe,
-            path=made.path if self._suffix == ".wav" else None,
-            sample_rate=made.sample_rate,
-            frames=made.frames,
-            channels=made.channels,
-            truth=made.truth,
-            asked_bpm=job.bpm,
-            asked_key=job.key,
-            bridge=job.bridge,
-            codes_path=made.codes_path if self._suffix == ".wav" else None,
-            min_loop=job.min_loop,
-        )
-        done = Done(
-            job_id=job.job_id,
-            token=job.token,
-            backend=task.backend,
-            model=made.recipe.model,
-            seconds=seconds,
-            generation_s=made.generation_s,
-            download_s=made.download_s,
-        )
-        self._delivery = _Delivery(clip, done, Path(made.path), tried_at=now)
-        self._remembered[job.job_id] = self._delivery
+        self._tally.measure(task.backend, made)
+        clip, done = finished(task, made, local=self._suffix == ".wav")
+        self._delivery = Delivery(clip, done, Path(made.path), tried_at=now)
+        self._remembered[made.job_id] = self._delivery
         while len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
         return self._attempt(self._delivery, now)
@@ -351,7 +275,7 @@ class Worker:
     def status(self, now: float) -> GeneratorStatus:
         """The service's state as everyone may see it."""
         task = self._task if self._task is not None and self._task.cancelled_at is None else None
-        capabilities = self._measured()
+        capabilities = self._tally.measured(self._capabilities)
         try:
             choice = choose(AUTO, capabilities)
             chosen, reason = choice.backend, choice.reason
@@ -367,23 +291,13 @@ class Worker:
             backend=task.backend if task else "",
             fraction=round(task.fraction, 3) if task else 0.0,
             stage=task.stage if task else "waiting for the analyzer" if self._delivery else "",
-            eta_s=_eta(task, now) if task else None,
+            eta_s=task.eta(now) if task else None,
             made=self._tally.made,
             failed=self._tally.failed,
             last_error=self._tally.last_error,
         )
 
     # -- small parts --------------------------------------------------------------------------------------------------
-
-    def _measured(self) -> tuple[Capabilities, ...]:
-        """The capabilities with the speeds that were measured here."""
-        speeds = self._tally.speeds
-        return tuple(
-            msgspec.structs.replace(each, real_time_factor=round(speeds[each.backend], 2))
-            if each.backend in speeds
-            else each
-            for each in self._capabilities
-        )
 
     def _order(self, now: float) -> list[Action]:
         """Give the waiting job to a child that can take it."""
@@ -409,18 +323,20 @@ class Worker:
         if task is not None and task.cancelled_at is not None:
             return []
         holding = task.job.job_id if task else self._delivery.clip.job_id if self._delivery else None
-        ready = Ready(worker=self._name, capabilities=self._measured(), holding=holding, host=self._host, pid=self._pid)
+        ready = Ready(
+            worker=self._name,
+            capabilities=self._tally.measured(self._capabilities),
+            holding=holding,
+            host=self._host,
+            pid=self._pid,
+        )
         return [self._say(ready, now)]
 
-    def _attempt(self, delivery: _Delivery, now: float) -> list[Action]:
+    def _attempt(self, delivery: Delivery, now: float) -> list[Action]:
         delivery.tried_at = now
         return [Deliver(delivery.clip, delivery.path)]
 
-    def _pending(self) -> _Delivery:
-        assert self._delivery is not None
-        return self._delivery
-
-    def _progress(self, task: _Task, now: float) -> Say:
+    def _progress(self, task: Task, now: float) -> Say:
         self._clock.progress = now
         return self._say(
             Progress(
@@ -428,7 +344,7 @@ class Worker:
                 token=task.job.token,
                 fraction=task.fraction,
                 stage=task.stage,
-                eta_s=_eta(task, now),
+                eta_s=task.eta(now),
             ),
             now,
         )
@@ -436,21 +352,10 @@ class Worker:
     def _failed(self, job: Job, reason: str, now: float, *, retry: bool) -> Say:
         self._tally.failed += 1
         self._tally.last_error = reason
-        backend = self._task.backend if self._task is not None else job.backend
+        task = self._task
+        backend = task.backend if task is not None and task.job.job_id == job.job_id else job.backend
         return self._say(Failed(job_id=job.job_id, token=job.token, reason=reason, retry=retry, backend=backend), now)
 
     def _say(self, message: AnyMessage, now: float) -> Say:
         self._clock.said = now
         return Say(message)
-
-    @staticmethod
-    def _readdress(delivery: _Delivery, job: Job) -> None:
-        """The same clip for a new delivery of its job."""
-        delivery.clip = msgspec.structs.replace(delivery.clip, token=job.token, epoch=job.epoch)
-        delivery.done = msgspec.structs.replace(delivery.done, token=job.token)
-
-
-def _eta(task: _Task, now: float) -> float | None:
-    if task.fraction < _ETA_FROM:
-        return None
-    return round((now - task.began) * (1.0 - task.fraction) / task.fraction, 1)

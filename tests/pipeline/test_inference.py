@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from services.generator.service import Generator, Lines
-from services.generator.worker import Limits
+from services.generator.tasks import Limits
 from shared.bus import Bus
 from shared.messages import Cancel, Clip, Job
 from shared.paths import Paths

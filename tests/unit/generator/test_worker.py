@@ -6,7 +6,8 @@ import pytest
 
 from services.generator.actions import Action, Deliver, Reconnect, Renew, Say, Tell
 from services.generator.frames import Halt, Made, Make, Missed, Step, Survey, Up
-from services.generator.worker import LIVENESS_S, REMEMBERED, Limits, Worker
+from services.generator.tasks import Limits
+from services.generator.worker import LIVENESS_S, REMEMBERED, Worker
 from shared.messages import AnyMessage, Cancel, Capabilities, Done, Failed, Heartbeat, Job, Progress, Ready
 from shared.music import Recipe
 
