@@ -23,6 +23,7 @@ COMMANDS = MappingProxyType(
         "generator": "services.controller.cli.generator:generator",
         "hold": "services.controller.cli.steering:hold",
         "keys": "services.controller.cli.keys:keys",
+        "models": "services.generator.models_cli:models",
         "pause": "services.controller.cli.steering:pause",
         "precheck": "services.controller.cli.launching:precheck",
         "presets": "services.controller.cli.presets:presets",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from services.controller.cli.root import run_command
 from services.generator.models.consent import Consent
 from services.generator.models_cli import models
 from shared.errors import BackendError, InfiniLoopError, UsageError
@@ -135,3 +136,11 @@ def test_musicgpts_models_are_shown_and_deleted(say: Say, tmp_path: Path) -> Non
     assert "small_fp32" in say("list").stdout
     assert last_line(say("delete", "small_fp32", "--yes", "--json"))["freed_bytes"] == 2_000_000
     assert not folder.exists()
+
+
+@pytest.mark.usefixtures("say")
+def test_the_command_line_leads_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["models", "info", "small"]) == 0
+    assert "CC-BY-NC 4.0, non-commercial" in capsys.readouterr().out
+    assert run_command(["models", "info", "huge"]) == 2
+    assert "choose one of small" in capsys.readouterr().err
