@@ -47,6 +47,14 @@ READ = [
     ("solo pianoforte", "only", {"piano", "piano-felt"}),
     ("only drums", "only", {"role:drums"}),
     ("jazz with a guitar solo", "only", set()),
+    ("just piano and cello", "only", {"piano", "piano-felt", "cello"}),
+    ("just chords and drums", "only", {"role:chords", "role:drums"}),
+    ("acoustic guitar and drums only", "only", {"guitar-steel", "role:drums"}),
+    ("drum loop 174", "bpm", 174.0),
+    ("deep house at 122, warm", "bpm", 122.0),
+    ("acid 303", "bpm", None),
+    ("90s house", "bpm", None),
+    ("In C", "tonic", 0),
     ("jazz with flute and vibraphone", "wanted", ("flute", "vibraphone")),
     ("bossa con flauto", "wanted", ("flute",)),
 ]
@@ -101,6 +109,8 @@ def test_refused_and_wanted_instruments_are_obeyed() -> None:
     assert alone <= {"piano", "piano-felt"}
     flute = {part.instrument for section in piece("solo flute").sections for part in section.parts if part.notes}
     assert flute == {"flute"}
+    duo = {part.instrument for section in piece("just piano and cello").sections for part in section.parts}
+    assert duo == {"piano", "cello"}
 
 
 @pytest.mark.parametrize(

@@ -135,39 +135,52 @@ def _role(layer: Layer) -> Role:
 
 
 def _alone(players: list[Player], drums: Drums | None, kit: str, plan: Plan) -> Ensemble:
-    """Only what was asked for: a role, or an instrument that takes over the music."""
+    """Only what was asked for: roles as they are, and instruments that take over the music."""
     roles = {name.removeprefix("role:") for name in plan.only if name.startswith("role:")}
-    names = [name for name in plan.only if not name.startswith("role:")]
-    if roles:
-        kept = tuple(player for player in players if _role(player.layer) in roles or player.instrument in names)
-        return (
-            Ensemble(kept, drums if "drums" in roles else None, kit)
-            if kept or "drums" in roles
-            else Ensemble(tuple(players), drums, kit)
-        )
-    kind = next((kind for kind in lexicon().instruments.values() if set(names) <= set(kind.names)), None)
-    if kind is None or kind.place == "drums":
-        return Ensemble((), drums, names[0] if names and names[0].startswith("kit-") else kit)
-    first = kind.names[0]
-    if not kind.alone:
-        tunes = [player for player in players if player.layer.role == "melody"]
-        tune = tunes[0].layer if tunes else _ADDED["bass" if kind.place == "bass" else "melody"]
-        return Ensemble((Player(msgspec.structs.replace(tune, from_energy=0.0), first),), None, kit)
-    kept_players: list[Player] = []
+    kinds = _kinds({name for name in plan.only if not name.startswith("role:")})
+    kits = [name for kind in kinds if kind.place == "drums" for name in kind.names]
+    carriers = [kind for kind in kinds if kind.alone]
+    soloists = [kind for kind in kinds if not kind.alone and kind.place != "drums"]
+    kept: list[Player] = []
     taken: set[str] = set()
     for player in players:
         layer = player.layer
         place = "harmony" if layer.role in {"chords", "arp"} else layer.role
-        if place in {"texture", "drone", "line"} or place in taken or (place == "bass" and first in _HIGH):
+        if _role(layer) in roles:
+            kept.append(player)
+            continue
+        kind = _carrier(place, carriers, soloists)
+        if kind is None or place in taken or (place == "bass" and kind.names[0] in _HIGH):
             continue
         taken.add(place)
-        own = player.instrument if player.instrument in names else first
-        kept_players.append(
-            Player(msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0, sidechain=0.0), own)
-        )
-    if "harmony" not in taken:
-        kept_players.append(Player(_ADDED["arp"], first))
-    return Ensemble(tuple(kept_players), None, kit)
+        own = player.instrument if player.instrument in kind.names else kind.names[0]
+        free = msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0, sidechain=0.0)
+        kept.append(Player(free, own))
+    if carriers and "harmony" not in taken and "chords" not in roles:
+        kept.append(Player(_ADDED["arp"], carriers[0].names[0]))
+    for number, kind in enumerate(soloists):
+        if not any(player.instrument in kind.names for player in kept):
+            template = _ADDED["bass" if kind.place == "bass" else "melody"]
+            name = f"{template.name} {number + 1}"
+            kept.append(Player(msgspec.structs.replace(template, name=name, from_energy=0.0), kind.names[0]))
+    return Ensemble(tuple(kept), drums if "drums" in roles or kits else None, kits[0] if kits else kit)
+
+
+def _kinds(names: set[str]) -> list[Instrument]:
+    """The instruments that were named, without those that another one includes."""
+    found = [kind for kind in lexicon().instruments.values() if set(kind.names) <= names]
+    return [kind for kind in found if not any(set(kind.names) < set(other.names) for other in found)]
+
+
+def _carrier(place: str, carriers: list[Instrument], soloists: list[Instrument]) -> Instrument | None:
+    """Who plays a place of the music when only these are there."""
+    if place in {"texture", "drone", "line"}:
+        return None
+    if place == "melody" and soloists:
+        return next((kind for kind in soloists if kind.place != "bass"), None)
+    if place == "bass" and (basses := [kind for kind in soloists if kind.place == "bass"]):
+        return basses[0]
+    return carriers[0] if carriers else None
 
 
 def _substitute(style: Style, plan: Plan) -> Player:

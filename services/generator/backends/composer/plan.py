@@ -12,7 +12,7 @@ from typing import Final
 
 from services.generator.backends.composer import meters, theory
 from services.generator.backends.composer.dice import Dice, seed_text
-from services.generator.backends.composer.prompt.lexicon import spoken
+from services.generator.backends.composer.prompt.lexicon import lexicon, spoken
 from services.generator.backends.composer.prompt.understand import TEMPO_RANGE, Wishes, understand
 from services.generator.backends.composer.score import Meter
 from services.generator.backends.composer.style import Style
@@ -149,8 +149,8 @@ def _style_key(wishes: Wishes, styles: Mapping[str, Style], dice: Dice) -> str:
         key = wishes.style
     elif "role:drums" in wishes.only:
         key = "drums-only"
-    elif {"piano", "piano-felt"} & wishes.only or (wishes.wanted[:1] == ("piano",) and wishes.energy <= 0):
-        key = "calm-piano"
+    elif suggested := _suggested(wishes):
+        key = suggested
     elif "kit-808" in wishes.only:
         key = "808"
     else:
@@ -163,6 +163,12 @@ def _style_key(wishes: Wishes, styles: Mapping[str, Style], dice: Dice) -> str:
 
 def _has_drums(wishes: Wishes) -> bool:
     return "role:drums" not in wishes.unwanted and (not wishes.only or "role:drums" in wishes.only)
+
+
+def _suggested(wishes: Wishes) -> str | None:
+    """The style that the first instrument with one suggests."""
+    kinds = lexicon().instruments
+    return next((kinds[entry].style for entry in wishes.wanted if kinds[entry].style), None)
 
 
 def _key(wishes: Wishes, style: Style, asked: Asked, rng: random.Random) -> tuple[int, str]:

@@ -31,6 +31,8 @@ class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     place: Place
     alone: bool = False
     """Whether it can carry a piece by itself: it plays several notes at once."""
+    style: str = ""
+    """The style that it suggests where the prompt names none."""
 
 
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

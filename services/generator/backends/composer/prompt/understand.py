@@ -26,11 +26,14 @@ _BPM: Final = re.compile(
     r"(?<![\w.])(\d{2,3}(?:[.,]\d{1,2})?)\s*(?:bpm|beats? per minute|battiti(?: al minuto)?)\b"
     r"|\b(?:bpm|tempo)\s*(?:of|di|=|:)?\s*(\d{2,3}(?:[.,]\d{1,2})?)(?![\w/])"
 )
+_BARE: Final = re.compile(r"(?<![\w./])(?:at|@|a)?\s*(\d{2,3})(?=\s*(?:,|$))")
+"""A number at the end of a clause is a tempo, if it can be one and is no machine's name."""
+_MACHINES: Final = frozenset({"101", "106", "303"})
 _KEY: Final = re.compile(
     r"(?<![\w#♯♭])([A-Ga-g])\s*[- ]?(#|♯|b|♭|sharp|flat)?\s*[- ]?"
     r"(major|minor|maj|min|dorian|phrygian|lydian|mixolydian|aeolian|ionian|blues)\b(?!\s+(?:key|mode|mood|tonality|scale))"
 )
-_KEY_SHORT: Final = re.compile(r"(?<![\w#♯♭])(?:in|key of|key:?|in the key of)\s+([A-G](?:#|♯|b|♭)?m?)(?![\w#♯♭'’])")
+_KEY_SHORT: Final = re.compile(r"(?<![\w#♯♭])(?i:in|key of|key:?|in the key of)\s+([A-G](?:#|♯|b|♭)?m?)(?![\w#♯♭'’])")
 _KEY_ALONE: Final = re.compile(
     r"(?<![\w#♯♭])([B-G](?:#|♯|b|♭)?m|A(?:#|♯|b|♭)?m(?!\s+[Ii]\b)|[A-G](?:#|♯|♭))(?![\w#♯♭'’/])"
 )
@@ -214,7 +217,26 @@ def _only(bare: str, mentions: list[_Mention], words: Lexicon, refused: list[tup
         follows = any(bare[mention.end : start].strip() == "" for start, _ in after if start >= mention.end)
         if gap_before or (follows and not with_band):
             alone.update(mention.names)
+            for other in _joined_to(mention, mentions, bare, words):
+                alone.update(other.names)
     return frozenset(alone)
+
+
+def _joined_to(mention: _Mention, mentions: list[_Mention], bare: str, words: Lexicon) -> list[_Mention]:
+    """Those that "and" joins to a mention, on either side: "just piano and cello"."""
+    joined = set(words.grammar["joined"]) | set(words.grammar["skipped"])
+    found = []
+    index = mentions.index(mention)
+    for step in (-1, 1):
+        at = index
+        while 0 <= at + step < len(mentions):
+            first, second = sorted((mentions[at], mentions[at + step]), key=lambda each: each.start)
+            between = bare[first.end : second.start].split()
+            if not between or not set(between) <= joined or not set(between) & set(words.grammar["joined"]):
+                break
+            at += step
+            found.append(mentions[at])
+    return found
 
 
 def _close(between: str, words: Lexicon) -> bool:
@@ -300,7 +322,8 @@ def _bpm(bare: str) -> float | None:
         value = float((match[1] or match[2]).replace(",", "."))
         if TEMPO_RANGE[0] <= value <= TEMPO_RANGE[1]:
             return value
-    return None
+    tempi = [match[1] for match in _BARE.finditer(bare) if match[1] not in _MACHINES]
+    return next((float(text) for text in tempi if 40 <= float(text) <= 220), None)
 
 
 def _bars(bare: str) -> int | None:
