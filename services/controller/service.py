@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
-from services.controller import commands, library, presets, report, saving, state, tidy
+from services.controller import library, report, state, tidy
 from services.controller.core import Station
+from services.controller.desk import Desk
 from services.controller.effects import (
     Effect,
     ForgetClip,
@@ -31,15 +31,12 @@ from services.controller.effects import (
     Unshelve,
 )
 from services.controller.library import Extent
-from services.controller.listing import listed
-from services.controller.presets import Preset
 from services.controller.statistics import Attempt, Ledger
 from services.controller.tidy import Needs, Tidied
-from shared import settings as settings_store
 from shared.bus import Link, Received
 from shared.durable import replace_file
-from shared.errors import InfiniLoopError, StoreError
-from shared.messages import Answer, Command, ControllerStatus, Heartbeat, Status, encode
+from shared.errors import StoreError
+from shared.messages import Command, ControllerStatus, Heartbeat, Status, encode
 from shared.paths import Paths
 from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
@@ -83,6 +80,16 @@ class Controller:
         self._door = Door(loop, paths, JOBS_LAN, lambda: self.station.settings.controller, self._hear_guest)
         loop.on(loop.bus.bind(RECEIPTS), self._hear)
         self._commands = loop.on(loop.bus.bind(COMMANDS), self._hear_command)
+        self._desk = Desk(
+            paths,
+            self.station,
+            clock=time.monotonic,
+            do=self._do,
+            on_disk=self._on_disk,
+            report=self._report,
+            note=self._notes.append,
+            shut_down=self._shut_down,
+        )
         self._player = loop.bus.connect(LOOPS)
         self._analyzer = loop.bus.connect(CLIPS)
         relay = loop.bus.status_relay(self._hear_status)
@@ -296,54 +303,12 @@ class Controller:
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def _hear_command(self, received: Received) -> None:
-        command = received.message
-        if not isinstance(command, Command):
-            return
+        if isinstance(received.message, Command):
+            self._desk.take(received.message, lambda answer: self._commands.send(answer, to=received.peer))
 
-        def answer(ok: bool, text: str, exit_code: int = 0, data: dict[str, Any] | None = None) -> None:
-            self._commands.send(
-                Answer(command_id=command.command_id, ok=ok, text=text, exit_code=exit_code, data=data or {}),
-                to=received.peer,
-            )
-
-        def refuse(error: Exception) -> None:
-            if not isinstance(error, InfiniLoopError):
-                log.error("The command %s failed.", command.name, exc_info=error)
-                error = InfiniLoopError(f"The command failed ({type(error).__name__}): the station's log says more.")
-            answer(False, str(error), getattr(error, "exit_code", 1))
-
-        try:
-            asked = commands.Asked(command.arguments, self.station, time.monotonic(), self._find_preset)
-            outcome = commands.carry_out(command.name, asked)
-        except InfiniLoopError as error:
-            refuse(error)
-            return
-        match outcome:
-            case commands.Done(text, effects):
-                self._do(effects)
-                answer(True, text)
-            case commands.Report():
-                answer(True, self.station.waiting, data=self._report())
-            case commands.ListSettings():
-                answer(True, "", data={"settings": listed(self.station.settings)})
-            case commands.ChangeSettings(changes, prompt):
-                self._on_disk(
-                    lambda: self._change(changes),
-                    lambda changed: answer(True, self._changed(changes, changed, prompt)),
-                    failed=refuse,
-                )
-            case commands.Save(order):
-                self._on_disk(lambda: saving.save_loop(order), lambda done: answer(*_said(done, order)), failed=refuse)
-            case commands.ShutDown():
-                answer(True, "The station ends.")
-                self.exit_code = SHUTDOWN_CODE
-                self._loop.after(PARTING_S, self._loop.stop)
-
-    def _find_preset(self, name: str) -> Preset:
-        book, note = presets.open_book(self._paths)
-        if note:
-            self._notes.append(note)
-        return book.find(name)
+    def _shut_down(self) -> None:
+        self.exit_code = SHUTDOWN_CODE
+        self._loop.after(PARTING_S, self._loop.stop)
 
     def _report(self) -> dict[str, Any]:
         found = report.report(self.station, self._statuses, time.monotonic())
@@ -353,56 +318,6 @@ class Controller:
         found["machine_load"] = self._load
         found["note"] = status.note
         return found
-
-    def _change(self, changes: Mapping[str, Any]) -> Settings:
-        if note := set_aside_broken(self._paths):
-            self._notes.append(note)
-        for key, value in changes.items():
-            settings_store.change(self._paths, key, value)
-        return settings_store.load(self._paths)[0]
-
-    def _changed(self, changes: Mapping[str, Any], settings: Settings, prompt: str) -> str:
-        now = time.monotonic()
-        self._do(self.station.configure(settings, now))
-        if prompt:
-            self._do(self.station.start(prompt, "", "", now))
-            return commands.playing(self.station, new=True)
-        return " ".join(_told(key, value, settings) for key, value in changes.items())
-
-
-_NEXT_CLIP, _NEXT_START = " It holds from the next clip on.", " It holds from the station's next start on."
-_LATER = {
-    "generator": _NEXT_CLIP,
-    "analyzer.min_loop": _NEXT_CLIP,
-    "analyzer.loudness": _NEXT_START,
-    "dashboard": _NEXT_START,
-    "player.on_unplug": _NEXT_START,
-    "player.on_wake": _NEXT_START,
-}
-"""When a setting takes effect that does not at once, by its key or its section."""
-
-
-def _told(key: str, value: Any, settings: Settings) -> str:
-    field = settings_store.find_field(key)
-    in_force = settings_store.read_value(settings, field)
-    words = {True: "on", False: "off"}[value] if isinstance(value, bool) else value
-    if in_force != value:
-        return f"{field.name} is {words} in the file, but the environment says {in_force!r}, which goes before it."
-    return f"{field.name} is {words}.{_LATER.get(field.key, _LATER.get(field.section, ''))}"
-
-
-def _said(done: saving.Saved, order: saving.SaveOrder) -> tuple[bool, str, int, dict[str, Any]]:
-    seconds = done.frames / done.sample_rate
-    text = f"Saved “{order.loop.title or order.loop.loop_id}” to {done.path}: one loop of {seconds:.2f} s."
-    data = {
-        "path": str(done.path),
-        "frames": done.frames,
-        "sample_rate": done.sample_rate,
-        "loop_id": order.loop.loop_id,
-        "title": order.loop.title,
-        "warning": done.warning,
-    }
-    return True, f"{text} {done.warning}".strip(), 0, msgspec.to_builtins(data)
 
 
 def run(paths: Paths, settings: Settings) -> None:
