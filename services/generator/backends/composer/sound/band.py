@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.generator.backends.composer.score import Note, Part
 from services.generator.backends.composer.sound.cache import NOTES, TABLES
+from services.generator.backends.composer.sound.drums import KICKS
 from services.generator.backends.composer.sound.gate import RELEASE_END, gate
 from services.generator.backends.composer.sound.instruments import Instrument
 from services.generator.backends.composer.sound.loudness import k_weighting
@@ -101,7 +102,8 @@ class Band:
         rate = self.clock.rate
         shade = max(0, min(_TIMBRES - 1, int(note.velocity * _TIMBRES)))
         if one.rings:
-            return Tone(note.pitch, (shade + 0.5) / _TIMBRES, round(_RING_S * rate), rate, self.tonic)
+            tonic = self.tonic if note.pitch in KICKS and not self._sampled(one) else 0
+            return Tone(note.pitch, (shade + 0.5) / _TIMBRES, round(_RING_S * rate), rate, tonic)
         frames = held
         if not one.fits:
             need = max(0.3, held / rate + RELEASE_END * one.release_s)

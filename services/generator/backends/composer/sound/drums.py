@@ -17,6 +17,8 @@ from shared.units import Audio
 
 _Samples = NDArray[np.floating]
 
+KICKS: Final = (35, 36)
+"""The percussion numbers of kicks: what is tuned, and what ducks other parts."""
 KICK_RANGE: Final = (41.0, 61.8)
 """Hertz: a fifth of the low octave always holds the tonic or its fifth."""
 

@@ -7,7 +7,7 @@ What is decided from measurement (equaliser, width, gain) is decided for the pie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -38,23 +38,34 @@ _SIDE_DB: Final = (-9.0, -5.5)
 """Range of side against middle that the width is brought into."""
 
 
-def master(mixes: Sequence[Audio], space: Space, rate: int, seed: int, *, beat: bool) -> list[Audio]:
+def master(
+    mixes: Sequence[Audio], space: Space, rate: int, seed: int, *, beat: bool, check: Callable[[], None]
+) -> list[Audio]:
     """Mastered sections of the same lengths, each an exact circle.
 
     ``mixes`` are the desk's sections, float32 ``(frames, 2)``. Music without a ``beat`` is left as even as it is.
+    ``check`` is called between steps, and raises where the job was called back.
     """
     power, middle, side = _spectrum(mixes, rate)
     if power.sum() < 1e-12:
         return [np.zeros_like(mix) for mix in mixes]
     curve_db = _equaliser(power, space)
     width = space.width * _width(middle, side * space.width**2, curve_db)
-    sections = [_shaped(mix, rate, curve_db, width, space) for mix in mixes]
+    sections = []
+    for mix in mixes:
+        check()
+        sections.append(_shaped(mix, rate, curve_db, width, space))
     gain = np.float32(10.0 ** ((_WORKING_LUFS - _loudness(sections, rate)) / 20.0))
     for index, section in enumerate(sections):
+        check()
         worn = _worn(section * gain, space.lofi, rate, seed + index) if space.lofi > 0.0 else section * gain
         sections[index] = driven(worn, space.saturation)
     more = phrasing(sections, rate) if beat else 0.0
-    return _at_loudness([glued(section, space.glue, more, rate) for section in sections], rate)
+    for index, section in enumerate(sections):
+        check()
+        sections[index] = glued(section, space.glue, more, rate)
+    check()
+    return _at_loudness(sections, rate)
 
 
 def _spectrum(

@@ -34,8 +34,6 @@ LEVELS_DB: Final[dict[Family, float]] = {
 }
 """K-weighted level of each family's parts where they sound, before mastering."""
 
-KICKS: Final = (35, 36)
-
 
 @dataclass(frozen=True)
 class Strip:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from services.generator.backends.composer.score import Note, Part, Score, SectionScore
 from services.generator.backends.composer.sound.band import CELL_S, Band, Clock
+from services.generator.backends.composer.sound.drums import KICKS
 from services.generator.backends.composer.sound.instruments import Instrument, instrument
 from services.generator.backends.composer.sound.mastering import master
-from services.generator.backends.composer.sound.mixing import KICKS, LEVELS_DB, Desk, Strip
+from services.generator.backends.composer.sound.mixing import LEVELS_DB, Desk, Strip
 from services.generator.backends.composer.sound.soundfont import Player, open_player
 from shared.errors import Cancelled
 from shared.units import Audio
@@ -96,7 +97,7 @@ def render_piece(
         control.say(0.15 + 0.6 * (index + 1) / len(sections))
     control.check()
     beat = any(_kicks(section) for section in sections)
-    mastered = master(mixes, score.space, sample_rate, score.tuning_seed, beat=beat)
+    mastered = master(mixes, score.space, sample_rate, score.tuning_seed, beat=beat, check=control.check)
     control.say(1.0)
     whole = mastered[0] if len(mastered) == 1 else np.concatenate(mastered)
     apart = {name: np.concatenate(parts) for name, parts in kept.items()}
