@@ -46,8 +46,8 @@ class Wanted:
 
 
 LOOPS = (
-    Wanted("first-light", "First Light", "lo-fi", "calm lo-fi with electric piano and vibraphone", 9, 90.0, "Dm"),
-    Wanted("still-water", "Still Water", "ambient", "calm ambient, no drums", 4, 130.0, "F"),
+    Wanted("first-light", "First Light", "lo-fi", "calm lo-fi with electric piano and vibraphone", 3, 90.0, "Dm"),
+    Wanted("still-water", "Still Water", "chill-out", "chill-out, no drums", 3, 130.0, "F"),
 )
 
 
