@@ -206,6 +206,7 @@ class Station:
         state.hold = state.hold if hold is None else hold
         state.skips += skip
         state.backs += back
+        self._last_heard = now
         self._dirty = True
         return self._plan(now)
 

@@ -9,8 +9,8 @@ from services.controller.leases import Lease
 
 SONGS_AHEAD = 2
 """Restful: so many songs that nobody has heard yet are kept ahead of the one that sounds."""
-UNHEARD_S = 600.0
-"""Where sound reaches neither a device nor a stream, the station works on for this long, then rests."""
+UNHEARD_S = 1800.0
+"""Where sound reaches neither a device nor a stream, and no command comes, the station rests after this long."""
 DISK_FLOOR_BYTES = 200 << 20
 """Below this much free disk no clip can be written with safety."""
 

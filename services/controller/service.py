@@ -273,6 +273,8 @@ class Controller:
             ledger.close()
 
     def _tidy(self) -> None:
+        # What the library could not take, as on a full disk, is offered again.
+        self._do([Shelve(loop) for loop in self.station.state.unshelved])
         station, controller = self.station, self.station.settings.controller
         needed = station.needed_loops()
         # The first to go are those heard longest ago; what was never heard and is not wanted comes before them.
