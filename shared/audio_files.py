@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shared.errors import AudioFileError
-from shared.units import Audio
+from shared.units import STATION_RATE, Audio
 
 if TYPE_CHECKING:
     import soundfile
@@ -25,8 +25,14 @@ MAX_CHANNELS = 64
 def snap_to_grid(samples: Audio, bits: int = 24) -> Audio:
     """Round to the integer grid of a PCM file, so that the file holds exactly these samples; clips at full scale."""
     scale = np.float64(2 ** (bits - 1))
-    snapped = np.clip(np.round(samples.astype(np.float64) * scale), -scale, scale - 1) / scale
-    return snapped.astype(np.float32)
+    snapped = np.empty(samples.shape, np.float32)
+    # Doubles are needed for the rounding alone: a second at a time keeps minutes of music from being there twice over.
+    for start in range(0, len(samples), STATION_RATE):
+        piece = samples[start : start + STATION_RATE] * scale
+        np.round(piece, out=piece)
+        np.clip(piece, -scale, scale - 1, out=piece)
+        np.divide(piece, scale, out=snapped[start : start + STATION_RATE], casting="same_kind")
+    return snapped
 
 
 def write_wav(path: Path, samples: Audio, sample_rate: int, subtype: str = "PCM_24") -> None:

@@ -6,10 +6,13 @@ sample by sample. A loop is measured as what it is, a circle.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.analyzer.sound import Doubles, Floats
 from shared.units import Audio
@@ -22,23 +25,55 @@ OVERSAMPLING: Final = 8
 LOOKAHEAD_S: Final = 0.003
 BLOCK: Final = 1_024
 TAPS: Final = 24
+STEP: Final = 64
+"""Frames between two points of a power curve: 1.3 ms at 48 kHz."""
+PIECE: Final = 1 << 19
+"""Frames of one transform: 10.9 s at 48 kHz, of which 0.7 s on either side are there for the filter's memory."""
 
 
-def power_curve(audio: Audio, rate: int) -> Doubles:
-    """Running sum of the K-weighted power over all channels, ``(frames + 1,)``: what every level here is read from."""
-    power = np.zeros(len(audio))
+@dataclass(frozen=True)
+class PowerCurve:
+    """Running sum of a loop's K-weighted power over all channels: what every level here is read from.
+
+    Kept at every ``STEP``-th frame and read in between along straight lines, so that minutes of music stay small.
+    """
+
+    sums: Doubles
+    """``(steps + 1,)``, rising from 0."""
+    frames: int
+
+    def between(self, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Doubles:
+        """Mean power between pairs of frames."""
+        return np.asarray((self._at(ends) - self._at(starts)) / np.maximum(1, ends - starts))
+
+    def scaled(self, gain: float) -> PowerCurve:
+        """The curve of the same music, ``gain`` times as large."""
+        return PowerCurve(self.sums * gain**2, self.frames)
+
+    def _at(self, frames: NDArray[np.intp]) -> Doubles:
+        laps, rest = np.divmod(frames, self.frames)
+        steps = np.minimum(np.arange(len(self.sums)) * STEP, self.frames)
+        return np.asarray(np.interp(rest, steps, self.sums) + laps * self.sums[-1])
+
+
+def power_curve(audio: Audio, rate: int) -> PowerCurve:
+    """The power of ``audio`` ``(frames, channels)``, K-weighted."""
+    frames = len(audio)
+    starts = np.arange(0, frames, STEP)
+    power = np.zeros(len(starts))
     for channel in range(audio.shape[1]):
-        weighted = k_weighted(np.ascontiguousarray(audio[:, channel]), rate)
-        power += weighted * weighted
-    return np.concatenate([[0.0], np.cumsum(power)])
+        for start, weighted in _weighted_pieces(np.ascontiguousarray(audio[:, channel]), rate):
+            first, last = start // STEP, -(-(start + len(weighted)) // STEP)
+            inside = starts[first:last] - start
+            power[first:last] += np.add.reduceat(np.square(weighted, dtype=np.float64), inside)
+    return PowerCurve(np.concatenate([[0.0], np.cumsum(power)]), frames)
 
 
-def integrated(curve: Doubles, rate: int) -> float:
-    """Gated loudness in LUFS from ``power_curve``; −70 for silence. Under 0.4 s the whole is one block."""
-    frames = len(curve) - 1
-    block = min(frames, round(BLOCK_S * rate))
-    at = np.arange(0, frames - block + 1, max(1, round(BLOCK_S / OVERLAP * rate)))
-    powers = (curve[at + block] - curve[at]) / block
+def integrated(curve: PowerCurve, rate: int) -> float:
+    """Gated loudness in LUFS; −70 for silence. Under 0.4 s the whole is one block."""
+    block = min(curve.frames, round(BLOCK_S * rate))
+    at = np.arange(0, curve.frames - block + 1, max(1, round(BLOCK_S / OVERLAP * rate)))
+    powers = curve.between(at, at + block)
     loud = powers[_lufs(powers) > ABSOLUTE_GATE]
     if not len(loud):
         return ABSOLUTE_GATE
@@ -46,21 +81,40 @@ def integrated(curve: Doubles, rate: int) -> float:
     return max(ABSOLUTE_GATE, float(_lufs(kept.mean())))
 
 
-def span_levels(curve: Doubles, edges: list[int]) -> tuple[float, ...]:
+def span_levels(curve: PowerCurve, edges: list[int]) -> tuple[float, ...]:
     """Level in LUFS between neighbouring ``edges`` of a loop (frames, rising; beyond its end they wrap)."""
-    frames = len(curve) - 1
     at = np.array(edges)
-    sums = curve[at % frames] + at // frames * curve[-1]
-    powers = np.diff(sums) / np.maximum(1, np.diff(at))
+    powers = curve.between(at[:-1], at[1:])
     return tuple(round(float(level), 2) for level in np.maximum(_lufs(powers), ABSOLUTE_GATE))
 
 
 def k_weighted(samples: Floats, rate: int) -> Floats:
     """One channel through BS.1770's shelf and high-pass, as if it repeated for ever."""
-    size = _fast_size(len(samples))
+    return np.concatenate([weighted for _, weighted in _weighted_pieces(samples, rate)])
+
+
+def _weighted_pieces(samples: Floats, rate: int) -> Iterator[tuple[int, Floats]]:
+    """The K-weighted channel piece by piece, each with its first frame (a multiple of ``STEP``).
+
+    Short audio is one transform. Longer audio is cut into transforms of one size, which overlap by more than the filter
+    remembers, so that a song of minutes takes no more memory than a loop of seconds.
+    """
+    frames = len(samples)
+    if frames <= PIECE:
+        size = _fast_size(frames)
+        yield 0, _filtered(samples, size, rate)[:frames]
+        return
+    margin = PIECE // 16
+    hop = PIECE - 2 * margin
+    for start in range(0, frames, hop):
+        around = np.take(samples, np.arange(start - margin, start - margin + PIECE), mode="wrap")
+        yield start, _filtered(around, PIECE, rate)[margin : margin + min(hop, frames - start)]
+
+
+def _filtered(samples: Floats, size: int, rate: int) -> Floats:
     spectrum = np.fft.rfft(samples, size)
     spectrum *= k_response(size, rate)
-    return np.asarray(np.fft.irfft(spectrum, size)[: len(samples)], np.float32)
+    return np.asarray(np.fft.irfft(spectrum, size), np.float32)
 
 
 def true_peak(audio: Audio) -> float:

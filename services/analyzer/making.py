@@ -128,7 +128,7 @@ def finish(audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGE
     body = body - body.mean(axis=0, dtype=np.float64).astype(np.float32)
     frames = round(found.frames * STATION_RATE / rate)
     scale = frames / found.frames
-    samples, lufs = _levelled(resample_loop(body, frames), target_lufs, limited=True)
+    level = _levelled(resample_loop(body, frames), target_lufs, limited=True)
 
     def moved(position: int) -> int:
         return min(frames - 1, max(0, round((position - found.start) * scale)))
@@ -141,16 +141,15 @@ def finish(audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGE
             downbeats=tuple(sorted({moved(beat) for beat in metre.downbeats})),
         )
     return _described(
-        samples,
-        lufs,
+        level,
         FinishedLoop(
-            samples=samples,
+            samples=level.samples,
             exact=False,
             crossfade=round(found.crossfade * scale),
             source_start=found.start,
             source_end=found.end,
-            lufs=lufs,
-            true_peak_dbtp=0.0,
+            lufs=round(level.lufs, 2),
+            true_peak_dbtp=round(loudness.decibels(level.peak), 2),
             energy=(),
             confidence=found.confidence,
             bpm=metre.bpm if metre is not None else None,
@@ -177,7 +176,7 @@ def _composed(audio: Audio, rate: int, truth: Truth, target_lufs: float) -> Fini
     length = truth.loop_end - truth.loop_start
     frames = round(length * STATION_RATE / rate)
     body = to_stereo(np.asarray(audio[truth.loop_start : truth.loop_end], np.float32))
-    samples, lufs = _levelled(resample_loop(body, frames), target_lufs, limited=False)
+    level = _levelled(resample_loop(body, frames), target_lufs, limited=False)
 
     def moved(position: int) -> int:
         return round((position - truth.loop_start) * frames / length)
@@ -189,16 +188,15 @@ def _composed(audio: Audio, rate: int, truth: Truth, target_lufs: float) -> Fini
         found_key = find_key(pitch_classes(low, 4 * step, 0.0, step, int(length / study.sound.factor / step)))
     grid = truth.grid
     return _described(
-        samples,
-        lufs,
+        level,
         FinishedLoop(
-            samples=samples,
+            samples=level.samples,
             exact=True,
             crossfade=0,
             source_start=truth.loop_start,
             source_end=truth.loop_end,
-            lufs=lufs,
-            true_peak_dbtp=0.0,
+            lufs=round(level.lufs, 2),
+            true_peak_dbtp=round(loudness.decibels(level.peak), 2),
             energy=(),
             confidence=1.0,
             bpm=truth.bpm,
@@ -224,30 +222,45 @@ def _composed(audio: Audio, rate: int, truth: Truth, target_lufs: float) -> Fini
     )
 
 
-def _levelled(body: Audio, target_lufs: float, *, limited: bool) -> tuple[Audio, float]:
+@dataclass(frozen=True)
+class _Level:
+    """Samples at their level, and what was measured of them on the way."""
+
+    samples: Audio
+    lufs: float
+    peak: float
+    """True peak, as a ratio to full scale."""
+    curve: loudness.PowerCurve
+
+
+def _levelled(body: Audio, target_lufs: float, *, limited: bool) -> _Level:
     """At the target's loudness and under the ceiling: by the limiter, or by gain alone, which keeps the shape."""
     ceiling = 10 ** ((CEILING_DBTP - MARGIN_DB) / 20)
-    measured = loudness.integrated(loudness.power_curve(body, STATION_RATE), STATION_RATE)
-    if measured <= loudness.ABSOLUTE_GATE:
-        return snap_to_grid(body), measured
-    gain = 10 ** ((target_lufs - measured) / 20)
+    curve = loudness.power_curve(body, STATION_RATE)
+    measured = loudness.integrated(curve, STATION_RATE)
     peak = loudness.true_peak(body)
+    if measured <= loudness.ABSOLUTE_GATE:
+        return _Level(snap_to_grid(body), measured, peak, curve)
+    gain = 10 ** ((target_lufs - measured) / 20)
     if peak * gain <= ceiling or not limited:
         gain = min(gain, ceiling / peak)
-        return snap_to_grid(body * np.float32(gain)), measured + loudness.decibels(gain)
-    out = body
+        samples = snap_to_grid(body * np.float32(gain))
+        return _Level(samples, measured + loudness.decibels(gain), peak * gain, curve.scaled(gain))
+    out, reached = body, measured
     for _ in range(3):
         out = loudness.limit(body * np.float32(gain), STATION_RATE, ceiling)
-        reached = loudness.integrated(loudness.power_curve(out, STATION_RATE), STATION_RATE)
+        curve = loudness.power_curve(out, STATION_RATE)
+        reached = loudness.integrated(curve, STATION_RATE)
         if abs(reached - target_lufs) < 0.1:
             break
         # What the limiter took is given back once or twice; music that is all peaks stays a little quieter.
         gain *= 10 ** (min(3.0, target_lufs - reached) / 20)
-    return snap_to_grid(out), reached
+    return _Level(snap_to_grid(out), reached, loudness.true_peak(out), curve)
 
 
-def _described(samples: Audio, lufs: float, loop: FinishedLoop) -> FinishedLoop:
-    frames = len(samples)
+def _described(level: _Level, loop: FinishedLoop) -> FinishedLoop:
+    """With the energy of each bar, or of each second where there is no grid."""
+    frames = len(level.samples)
     downbeats = loop.grid.downbeats if loop.grid is not None else ()
     if len(downbeats) > 1:
         edges = [*downbeats, downbeats[0] + frames]
@@ -255,10 +268,4 @@ def _described(samples: Audio, lufs: float, loop: FinishedLoop) -> FinishedLoop:
         edges = [*range(0, frames - STATION_RATE // 2, STATION_RATE), frames]
     if edges[0] == frames:
         edges = [0, frames]
-    curve = loudness.power_curve(samples, STATION_RATE)
-    return replace(
-        loop,
-        lufs=round(lufs, 2),
-        true_peak_dbtp=round(loudness.decibels(loudness.true_peak(samples)), 2),
-        energy=loudness.span_levels(curve, edges),
-    )
+    return replace(loop, energy=loudness.span_levels(level.curve, edges))

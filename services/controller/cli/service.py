@@ -12,7 +12,7 @@ import click
 from shared import settings
 from shared.errors import LockedError
 from shared.paths import Paths
-from shared.runtime import lifeline, locks, supervisor
+from shared.runtime import lifeline, locks, memory, supervisor
 from shared.topology import SERVICES
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ def service(name: str, bare: bool) -> None:
         sys.exit(supervisor.supervise((sys.executable, "-m", "services", "service", name, "--bare"), name))
     if parent := os.environ.pop(supervisor.PARENT_VARIABLE, ""):
         lifeline.end_with_parent(int(parent))
+    memory.keep_flat()
     paths = Paths.from_environment()
     paths.create()
     lock = locks.FileLock(paths.runtime, name)
