@@ -50,9 +50,12 @@ def write_wav(path: Path, samples: Audio, sample_rate: int, subtype: str = "PCM_
     import soundfile
 
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Encoded first: where a disk is full, libsndfile tells less than the operating system does.
+    encoded = io.BytesIO()
     try:
+        soundfile.write(encoded, samples, sample_rate, subtype=subtype, format="WAV")
         with beside.open("wb") as file:
-            soundfile.write(file, samples, sample_rate, subtype=subtype, format="WAV")
+            file.write(encoded.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

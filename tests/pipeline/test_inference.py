@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -137,6 +138,22 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(station: Station, pa
     station.until(lambda: station.failed)
     assert str(paths.clips) in station.failed[0].reason
     (paths.cache / "elsewhere").rename(paths.clips)
+    station.works()
+
+
+def test_a_clip_that_does_not_fit_on_the_disk_is_one_sentence_and_leaves_nothing(
+    station: Station, paths: Paths
+) -> None:
+    station.until(lambda: station.ready)
+    _, most = resource.prlimit(station.child().pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(station.child().pid, resource.RLIMIT_FSIZE, (1_000, most))
+    station.give(job("fine"))
+    station.until(lambda: station.failed)
+    assert "cannot be written" in station.failed[0].reason
+    assert "disk" in station.failed[0].reason
+    assert station.failed[0].retry
+    assert not list(paths.clips.iterdir())
+    resource.prlimit(station.child().pid, resource.RLIMIT_FSIZE, (most, most))
     station.works()
 
 

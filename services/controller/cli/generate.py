@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -225,26 +226,19 @@ def _write_clip(target: Path, samples: Audio, rate: int, made: Made) -> None:
     import numpy as np
     import soundfile
 
-    beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    from shared.durable import replace_file
+
     container = FORMATS[target.suffix.lower()]
     peak = float(np.abs(samples).max())
     recipe = made.recipe
     seed = f"; seed {recipe.seed}" if recipe.seed is not None else ""
-    try:
-        with soundfile.SoundFile(
-            beside, "w", rate, samples.shape[1], subtype=_SUBTYPES[container], format=container
-        ) as sound:
-            sound.comment = (
-                f"{recipe.disclosure or 'generated'}; made by {recipe.backend}{seed}; prompt: {recipe.prompt}"
-            )
-            sound.write(samples / peak if peak > 1.0 else samples)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise StoreError(f"{target} cannot be written ({error}): choose another place or free some disk.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    encoded = io.BytesIO()
+    with soundfile.SoundFile(
+        encoded, "w", rate, samples.shape[1], subtype=_SUBTYPES[container], format=container
+    ) as sound:
+        sound.comment = f"{recipe.disclosure or 'generated'}; made by {recipe.backend}{seed}; prompt: {recipe.prompt}"
+        sound.write(samples / peak if peak > 1.0 else samples)
+    replace_file(target.absolute(), encoded.getvalue())
 
 
 def _targets(output: Path, midi: Path | None, count: int) -> list[_Target]:
