@@ -6,6 +6,7 @@ read it, RFC 9639 (FLAC) section 8, the Vorbis I specification section 5, RFC 35
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,15 +99,14 @@ def write_mp3(path: Path, samples: Audio, rate: int, tags: Tags) -> None:
     """MP3 with title and artist; it cannot loop without a gap."""
     import soundfile
 
+    encoded = io.BytesIO()
     try:
-        with (
-            path.open("wb") as raw,
-            soundfile.SoundFile(raw, "w", rate, samples.shape[1], format="MP3", subtype="MPEG_LAYER_III") as file,
-        ):
+        with soundfile.SoundFile(encoded, "w", rate, samples.shape[1], format="MP3", subtype="MPEG_LAYER_III") as file:
             file.title, file.artist, file.genre, file.comment = tags.title, tags.artist, tags.genre, tags.comment
             file.write(samples)
     except soundfile.SoundFileError as error:
         raise AudioFileError(f"The MP3 encoder failed ({error}): save as wav or flac.") from error
+    path.write_bytes(encoded.getbuffer())
 
 
 WRITERS: Mapping[str, Callable[[Path, Audio, int, Tags], None]] = MappingProxyType(
@@ -117,11 +117,13 @@ WRITERS: Mapping[str, Callable[[Path, Audio, int, Tags], None]] = MappingProxyTy
 def _write(path: Path, samples: Audio, rate: int, format: str, subtype: str) -> None:
     import soundfile
 
+    # Encoded first: where a disk is full, libsndfile tells less than the operating system does.
+    encoded = io.BytesIO()
     try:
-        with path.open("wb") as file:
-            soundfile.write(file, samples, rate, format=format, subtype=subtype)
+        soundfile.write(encoded, samples, rate, format=format, subtype=subtype)
     except soundfile.SoundFileError as error:
         raise AudioFileError(f"The file cannot be encoded ({error}): choose another format.") from error
+    path.write_bytes(encoded.getbuffer())
 
 
 # -- RIFF -------------------------------------------------------------------------------------------------------------

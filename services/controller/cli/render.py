@@ -106,7 +106,7 @@ def _write(target: Path, blocks: Iterable[Audio]) -> None:
             for block in blocks:
                 file.write(block)
         beside.replace(target)
-    except (OSError, soundfile.SoundFileError) as error:
+    except (OSError, AssertionError, soundfile.SoundFileError) as error:  # it asserts that all was written
         cause = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
         raise StoreError(f"{target} cannot be written ({cause}): choose another place, or free some space.") from error
     finally:

@@ -174,6 +174,16 @@ def test_a_folder_without_permission_is_one_sentence(
     assert [path.name for path in tmp_path.iterdir()] == ["l1.wav"]
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_a_disk_without_room_is_one_sentence_and_leaves_nothing(
+    loop: Loop, tmp_path: Path, suffix: str, small_files: None
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoreError, match="cannot be written"):
+        saved(loop, tmp_path / f"full.{suffix}")
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_loop_whose_file_is_gone_is_one_sentence(loop: Loop, tmp_path: Path) -> None:
     Path(loop.path).unlink()
     with pytest.raises(AudioFileError, match="no longer there"):

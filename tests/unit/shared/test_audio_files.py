@@ -79,3 +79,9 @@ def test_a_path_outside_the_folder_is_refused(tmp_path: Path, noise: Audio) -> N
         with pytest.raises(AudioFileError, match="outside"):
             read_within(inside, path)
     read_within(inside, _write(inside / "b.wav", noise))
+
+
+def test_a_disk_without_room_is_one_sentence_and_leaves_nothing(tmp_path: Path, small_files: None) -> None:
+    with pytest.raises(AudioFileError, match="free some disk space"):
+        write_wav(tmp_path / "x.wav", np.zeros((48_000, 2), np.float32), 48_000)
+    assert not list(tmp_path.iterdir())
