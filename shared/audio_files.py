@@ -5,10 +5,11 @@ Loops are WAV, 24-bit PCM: samples that lie on that grid survive writing and rea
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -50,18 +51,35 @@ def write_wav(path: Path, samples: Audio, sample_rate: int, subtype: str = "PCM_
     import soundfile
 
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    # Encoded first: where a disk is full, libsndfile tells less than the operating system does.
-    encoded = io.BytesIO()
     try:
-        soundfile.write(encoded, samples, sample_rate, subtype=subtype, format="WAV")
         with beside.open("wb") as file:
-            file.write(encoded.getbuffer())
+            told = _Told(file)
+            try:
+                soundfile.write(told, samples, sample_rate, subtype=subtype, format="WAV")
+            except AssertionError:  # the library asserts that all was written, and does not say why it was not
+                raise told.error or OSError(errno.EIO, os.strerror(errno.EIO)) from None
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
     except (OSError, soundfile.SoundFileError) as error:
         beside.unlink(missing_ok=True)
         raise AudioFileError(f"{path} cannot be written ({_cause(error)}): free some disk space.") from error
+
+
+class _Told:
+    """A file that remembers what the operating system said when it could not be written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            return 0
 
 
 def read_audio(path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, int]:
