@@ -107,7 +107,7 @@ def _write(target: Path, blocks: Iterable[Audio]) -> None:
                 file.write(block)
         beside.replace(target)
     except (OSError, AssertionError, soundfile.SoundFileError) as error:  # it asserts that all was written
-        cause = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+        cause = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error) or "no room"
         raise StoreError(f"{target} cannot be written ({cause}): choose another place, or free some space.") from error
     finally:
         beside.unlink(missing_ok=True)
