@@ -193,12 +193,12 @@ class Worker:
         self._clock.surveyed = now
         if first and self._task is not None:
             self._task.sign_at = now
-        return self._ask(now) if changed else []
+        return [*self._ask(now)] if changed else []
 
     def _made(self, task: Task, made: Made, now: float) -> list[Action]:
         self._task = None
         if task.cancelled_at is not None:
-            return self._ask(now)
+            return [*self._ask(now)]
         self._tally.made += 1
         self._tally.measure(task.backend, made)
         clip, done = finished(task, made, local=self._suffix == ".wav")
@@ -263,7 +263,9 @@ class Worker:
             done = self._delivery.done
             waiting = Progress(job_id=done.job_id, token=done.token, fraction=1.0, stage="waiting for the analyzer")
             return self._say(waiting, now)
-        return self._say(Heartbeat(), now)
+        # The call for a job is the sign of life of who has none: a controller that began anew hears it within a second.
+        ready = self._present(now)
+        return ready[0] if ready else self._say(Heartbeat(), now)
 
     def stop(self, now: float) -> list[Action]:
         """The service ends in good order: what is not done goes back at once."""
@@ -309,13 +311,13 @@ class Worker:
 
     def _finish(self, now: float) -> list[Action]:
         self._task = None
-        return self._ask(now)
+        return [*self._ask(now)]
 
-    def _ask(self, now: float) -> list[Action]:
+    def _ask(self, now: float) -> list[Say]:
         """Ask for a job, if there is room for one and it is known what can be done."""
         return self._present(now) if self._task is None and self._delivery is None else []
 
-    def _present(self, now: float) -> list[Action]:
+    def _present(self, now: float) -> list[Say]:
         """Say Ready: free, or holding a job."""
         if not self._capabilities:
             return []

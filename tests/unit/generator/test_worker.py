@@ -236,7 +236,7 @@ def test_a_controller_that_is_not_heard_is_reconnected_to_and_told_what_is_held(
 
 
 def test_it_gives_a_sign_of_life_every_second(bench: Bench) -> None:
-    assert 9 <= len(said(bench.pass_time(10.0), Heartbeat)) <= 10
+    assert 9 <= len(said(bench.pass_time(10.0), Ready)) <= 10
 
 
 def test_a_job_that_is_made_gives_signs_of_life_too(bench: Bench) -> None:
