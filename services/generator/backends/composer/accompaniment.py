@@ -33,7 +33,9 @@ def chords(
             # The top voice sings a little; inner ones stay behind it.
             lean = 1.06 if pitch == pitches[-1] else 0.94
             late = strum * turn
-            notes.append(Note(start + late, max(0.08, length - late), pitch, min(1.0, velocity * lean)))
+            # A hand lets go at once; voices that enter seconds apart also leave so, and the sound never thins out.
+            held = length if layer.strum_ms > 100 else max(0.08, length - late)
+            notes.append(Note(start + late, held, pitch, min(1.0, velocity * lean)))
     return notes
 
 

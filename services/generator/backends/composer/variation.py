@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from services.generator.backends.composer.passage import Passage
@@ -48,14 +49,16 @@ def varied(
 
 
 def _nearest(old: _Voices, voices: _Voices, new: _Voices, passage: Passage) -> _Voices:
-    """For a section of so few notes that a bar is too much: one voice's second half imagined anew, or left out."""
+    """For a section of so few notes that a bar is too much: one voice's second half imagined anew, or a beat later."""
     half = passage.length / 2 - 1e-6
     aim = sum(KINSHIP) / 2
     attempts = [voices]
     for key, notes in old.items():
         first = [note for note in notes if note.start < half]
         attempts.append({**voices, key: first + [note for note in new.get(key, []) if note.start >= half]})
-        attempts.append({**voices, key: first})
+        attempts.append(
+            {**voices, key: first + [replace(note, start=note.start + 1) for note in notes if note.start >= half]}
+        )
     return min(attempts, key=lambda attempt: abs(relation(_parts(old), _parts(attempt)) - aim))
 
 
