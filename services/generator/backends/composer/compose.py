@@ -194,7 +194,7 @@ def _draft(passage: Passage, piece: _Piece) -> _Draft:
         layer = player.layer
         if shape.plays(layer, passage, piece.plan.energy):
             written = _written(layer, passage, piece, own.fork(layer.name))
-            notes[layer.name] = written if style.data.steady else shape.entering(written, layer.from_energy, passage)
+            notes[layer.name] = written if style.data.steady else shape.entering(written, layer, passage)
     if not style.data.steady:
         tacet = {player.layer.name for player in ensemble.players if player.layer.role in shape.ACCOMPANY}
         notes = shape.stopped(notes, tacet, piece.material.stop, passage)

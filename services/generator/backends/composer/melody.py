@@ -1,8 +1,8 @@
 """Melodies: a motif of two bars, stated, repeated, answered and brought home, fitted anew to the chords each time.
 
 The form is AABA, or one of its kin, over phrases of two bars. A phrase keeps its rhythm and its contour; its notes are
-chosen afresh: chord tones where the metre is strong or the note is long, steps of the scale between, never a semitone
-against a tone of the chord, and after a leap a step back.
+chosen afresh: chord tones where the metre is strong or the note is long, steps of the scale between, a semitone beside
+a tone of the chord only in passing, and after a leap a step back.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def play(layer: Layer, theme: Theme, passage: Passage, rng: random.Random, ornam
         motif = theme.motifs[name]
         offset = index * 2 * bar_steps
         final = index == phrases - 1
-        last_move = 0
+        last_move, passing = 0, False
         pitch = round(low + (0.2 + 0.6 * motif.register) * (high - low)) if index % 2 == 0 or not pitch else pitch
         for turn, hit in enumerate(motif.hits):
             start = (offset + hit.step) / 4
@@ -103,13 +103,21 @@ def play(layer: Layer, theme: Theme, passage: Passage, rng: random.Random, ornam
                 continue
             length = min(hit.quarters, passage.length - start + 0.25)
             step = motif.contour[turn] + (rng.choice((-2, -1, 1, 2)) if rng.random() < 0.5 * ornament else 0)
-            if abs(last_move) > 4:
-                step = -1 if last_move > 0 else 1
             change = passage.change_heard(start, length)
-            closing = turn == len(motif.hits) - 1 and final
-            chosen = _fitted(
-                layer, passage, change, hit, target=pitch + step * layer.leap * 1.7, previous=pitch, closing=closing
-            )
+            target = pitch + step * layer.leap * 1.3
+            if abs(last_move) > 4:
+                target = pitch - (1.5 if last_move > 0 else -1.5)
+            elif passing:
+                target = pitch + (1.5 if last_move > 0 else -1.5)
+            ending = turn == len(motif.hits) - 1
+            chosen = _fitted(layer, passage, change, hit, target=target, previous=pitch, closing=ending and final)
+            between = turn > 0 and not ending and not passing and hit.length <= 2
+            if between and meters.weight(hit.step % bar_steps, passage.meter) < 0.6:
+                step_on = _passing_tone(layer, passage, pitch, chosen)
+                # Every third may rub; more, and a run of eighths is out of tune with its chord.
+                if turn % 3 == 1 or not clashes(step_on % 12, set(change.chord.pitches)):
+                    chosen = step_on
+            passing = clashes(chosen % 12, set(change.chord.pitches))
             last_move = chosen - pitch
             pitch = chosen
             accent = meters.weight(hit.step % bar_steps, passage.meter)
@@ -126,7 +134,7 @@ def _fitted(
     low, high = layer.range
     chord = set(change.chord.pitches)
     bar_steps = meters.steps(passage.meter)
-    strong = meters.weight(hit.step % bar_steps, passage.meter) >= 0.6 or hit.length >= 4
+    strong = meters.weight(hit.step % bar_steps, passage.meter) >= 0.8 or hit.length >= 6
     if layer.notes == "chord" or strong:
         allowed = set(change.chord.pitches[:4]) if hit.length >= 8 else chord
     else:
@@ -141,12 +149,20 @@ def _fitted(
         options,
         key=lambda note: (
             abs(note - target)
-            + (0.9 if note == previous else 0.0)
+            + (1.3 if note == previous else 0.0)
             + 0.1 * abs(note - centre)
             + max(0, abs(note - previous) - 7),
             note,
         ),
     )
+
+
+def _passing_tone(layer: Layer, passage: Passage, previous: int, chosen: int) -> int:
+    """The step of the scale on the way to a note further off, which may rub: it is short, weak and goes on by step."""
+    if layer.notes == "chord" or abs(chosen - previous) < 3:
+        return chosen
+    way = 1 if chosen > previous else -1
+    return next((previous + way * step for step in (1, 2) if (previous + way * step) % 12 in passage.scale), chosen)
 
 
 def clashes(pitch_class: int, chord: set[int]) -> bool:

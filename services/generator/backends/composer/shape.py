@@ -31,15 +31,15 @@ def plays(layer: Layer, passage: Passage, usual: float) -> bool:
     return layer.from_energy <= energy <= layer.until_energy
 
 
-def entrance(from_energy: float, passage: Passage) -> float:
+def entrance(from_energy: float, passage: Passage, margin: float = _MARGIN) -> float:
     """When a voice comes in, in quarter notes: at once, or for the second half, so that the section builds."""
-    waits = passage.bars >= 8 and 0 < from_energy <= passage.energy < from_energy + _MARGIN
+    waits = passage.bars >= 8 and 0 < from_energy <= passage.energy < from_energy + margin
     return passage.bars // 2 * passage.bar if waits else 0.0
 
 
-def entering(notes: list[Note], from_energy: float, passage: Passage) -> list[Note]:
-    """The notes that are left when a voice waits for its entrance."""
-    start = entrance(from_energy, passage)
+def entering(notes: list[Note], layer: Layer, passage: Passage) -> list[Note]:
+    """The notes that are left when a layer waits for its entrance; a tune, which is what one came for, waits least."""
+    start = entrance(layer.from_energy, passage, _MARGIN / 4 if layer.role == "melody" else _MARGIN)
     return [note for note in notes if note.start >= start - 0.3] if start else notes
 
 
