@@ -6,13 +6,22 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from services.generator.models.catalogue import LICENCE, LICENCE_NOTE, LICENCE_URL, MODELS, Model, find
+from services.generator.models.catalogue import (
+    LICENCE,
+    LICENCE_NOTE,
+    LICENCE_URL,
+    MODELS,
+    MUSICGPT,
+    MUSICGPT_GB,
+    Model,
+    find,
+)
 from services.generator.models.consent import Consent
 from services.generator.models.store import Installed, ModelStore
 from shared.errors import BackendError, UsageError
@@ -56,6 +65,7 @@ def list_models(path: Path | None, as_json: bool) -> None:
     for each in foreign:
         click.echo(f"{each.name:<15}{'of MusicGPT':<26}{each.size / 1e9:>7.1f} GB  {each.folder}")
     click.echo(f"\n{LICENCE_NOTE} · {store.root} · {_free(store.root) / 1e9:.1f} GB free")
+    click.echo(f"`infiniloop models download {MUSICGPT}small` lets MusicGPT fetch its own ({', '.join(MUSICGPT_GB)}).")
 
 
 @models.command()
@@ -103,7 +113,13 @@ def download(
     keep_source: bool | None,
     as_json: bool,
 ) -> None:
-    """Fetch a model and make it ready to play."""
+    """Fetch a model and make it ready to play.
+
+    `musicgpt:NAME` allows MusicGPT to fetch one for itself with its next clip.
+    """
+    if name.startswith(MUSICGPT):
+        _allow_musicgpt(name, path, accept_licence, as_json)
+        return
     from services.generator.models.download import Hub, offline
     from services.generator.models.download import download as fetch
 
@@ -205,21 +221,52 @@ def _ask(store: ModelStore, model: Model, size: int, accepted: bool) -> None:
     BackendError
         The listener said no, or cannot be asked.
     """
+    lines = (
+        f"{model.name}: {model.summary}",
+        f"  size     {size / 1e9:.1f} GB, then about {model.converted_gb:.1f} GB once converted",
+        f"  folder   {store.root}, {_free(store.root) / 1e9:.1f} GB free",
+    )
+    _ask_once(store, model.name, size, lines, accepted)
+
+
+def _allow_musicgpt(name: str, path: Path | None, accepted: bool, as_json: bool) -> None:
+    """MusicGPT downloads by itself and never unasked: the yes is given here, beforehand."""
+    from services.generator.models.download import Offline, offline
+
+    model = name.removeprefix(MUSICGPT)
+    if model not in MUSICGPT_GB:
+        names = ", ".join(MUSICGPT + each for each in MUSICGPT_GB)
+        raise UsageError(f"MusicGPT has no model {model!r}: choose one of {names}.")
+    if offline() or _settings().offline:
+        raise Offline("The network is switched off (offline): switch it on to let MusicGPT download.")
+    store, size = _store(path), round(MUSICGPT_GB[model] * 1e9)
+    lines = (
+        f"{name}: fetched by MusicGPT itself, with its first clip",
+        f"  size     about {size / 1e9:.1f} GB",
+        f"  folder   {store.musicgpt}, {_free(store.musicgpt) / 1e9:.1f} GB free",
+    )
+    _ask_once(store, name, size, lines, accepted)
+    if as_json:
+        _say_json(name=name, allowed=True)
+    else:
+        click.echo(f"MusicGPT may fetch {model} with its next clip.")
+
+
+def _ask_once(store: ModelStore, name: str, size: int, lines: Sequence[str], accepted: bool) -> None:
     consent = Consent(store.root)
-    if accepted or consent.said(model.name) == "yes":
-        consent.remember(model.name, "yes")
+    if accepted or consent.said(name) == "yes":
+        consent.remember(name, "yes")
         return
     minutes = max(1, round(size / 6.25e6 / 60))
-    click.echo(f"{model.name}: {model.summary}", err=True)
-    click.echo(f"  size     {size / 1e9:.1f} GB, then about {model.converted_gb:.1f} GB once converted", err=True)
-    click.echo(f"  folder   {store.root}, {_free(store.root) / 1e9:.1f} GB free", err=True)
+    for line in lines:
+        click.echo(line, err=True)
     click.echo(f"  time     about {minutes} min at 50 Mbit/s; the music plays on", err=True)
     click.echo(f"  {LICENCE_NOTE} ({LICENCE_URL})", err=True)
     _require_terminal("A download needs a yes to its licence: say `--accept-licence`.")
     if not click.confirm("Download it and accept the licence?", default=False, err=True):
-        consent.remember(model.name, "no")
-        raise BackendError(f"{model.name} was not downloaded; nobody will ask again unless you do.")
-    consent.remember(model.name, "yes")
+        consent.remember(name, "no")
+        raise BackendError(f"{name} was not downloaded; nobody will ask again unless you do.")
+    consent.remember(name, "yes")
 
 
 def _make_ready(store: ModelStore, here: Installed, precision: str, quiet: bool) -> Path:

@@ -28,7 +28,9 @@ class Model:
 
 
 _ALL: Final = (
-    Model("small", "facebook/musicgen-small", 2.4, 0.8, False, "300 million parameters; real time on two good cores"),
+    Model(
+        "small", "facebook/musicgen-small", 2.4, 0.8, False, "300 million parameters; about real time on two good cores"
+    ),
     Model(
         "medium", "facebook/musicgen-medium", 8.0, 2.3, False, "1.5 billion parameters; better, several times slower"
     ),
@@ -38,6 +40,21 @@ _ALL: Final = (
     Model("stereo-large", "facebook/musicgen-stereo-large", 13.7, 4.0, True, "large, in stereo"),
 )
 MODELS: Final = MappingProxyType({model.name: model for model in _ALL})
+
+MUSICGPT: Final = "musicgpt:"
+"""What comes before the name of a model that MusicGPT fetches for itself."""
+MUSICGPT_GB: Final = MappingProxyType(
+    {
+        "small": 2.3,
+        "small-fp16": 1.2,
+        "small-quant": 0.6,
+        "medium": 8.0,
+        "medium-fp16": 4.0,
+        "medium-quant": 2.1,
+        "large": 13.5,
+    }
+)
+"""Its models, and about what it downloads for each, its runtime library included."""
 
 
 def find(name: str) -> Model:

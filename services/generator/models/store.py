@@ -74,6 +74,7 @@ class ModelStore:
 
     def __init__(self, root: Path, hub: Path | None = None, musicgpt: Path | None = None) -> None:
         self.root = root
+        self.musicgpt = musicgpt or root
         self._hub, self._musicgpt = hub, musicgpt
 
     @classmethod

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.generator.backends.musicgen import conversion
@@ -15,7 +16,7 @@ from services.generator.backends.musicgen.checkpoint import Checkpoint, Checkpoi
 from services.generator.backends.musicgen.codes import KeptCodes
 from services.generator.backends.musicgen.conversion import convert, open_converted
 from services.generator.backends.musicgen.engine import Engine
-from shared.errors import BackendError
+from shared.errors import BackendError, JobRefused
 from tests.golden.musicgen_checkpoint import CASES, Plan, write_checkpoint
 
 
@@ -158,6 +159,22 @@ def test_a_file_that_is_no_tokenizer_is_recognised(folder: Path, tmp_path: Path)
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(CheckpointError, match="not a tokenizer"):
         convert(Checkpoint(folder), tmp_path / "int8", "int8")
+
+
+def test_the_sample_map_leads_from_loop_to_clip_to_code(tmp_path: Path) -> None:
+    codes = np.arange(4 * 500).reshape(4, 500) % 64
+    kept = KeptCodes(codes, "small", 32_000, 640, clip_rate=44_100, start=6_400, loop_start=44_100)
+    kept.save(tmp_path / "clip.npz")
+    read = KeptCodes.load(tmp_path / "clip.npz")
+    assert np.array_equal(read.codes, codes)
+    second = read.second_of_loop(24_000, 48_000)
+    assert second == pytest.approx(1.5)
+    assert read.frame_at(second) == (6_400 + 48_000) // 640
+    assert read.second_of(read.frame_at(second)) == pytest.approx(second)
+    assert np.array_equal(read.before(second), codes[:, :85])
+    for beyond in (-0.5, 9.9):
+        with pytest.raises(JobRefused, match="choose a point between"):
+            read.before(beyond)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 half a zip", b"\x93NUMPY nonsense"])

@@ -144,3 +144,16 @@ def test_the_command_line_leads_here(capsys: pytest.CaptureFixture[str]) -> None
     assert "CC-BY-NC 4.0, non-commercial" in capsys.readouterr().out
     assert run_command(["models", "info", "huge"]) == 2
     assert "choose one of small" in capsys.readouterr().err
+
+
+def test_musicgpts_own_download_is_allowed_beforehand(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--accept-licence" in refused(say("download", "musicgpt:small"), UsageError)
+    assert last_line(say("download", "musicgpt:small-quant", "--accept-licence", "--json"))["allowed"]
+    consent = Consent(tmp_path / "home" / "data" / "models")
+    assert consent.said("musicgpt:small-quant") == "yes"
+    assert consent.said("musicgpt:small") is None
+    assert "choose one of musicgpt:small" in refused(say("download", "musicgpt:huge"), UsageError)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "switched off" in refused(say("download", "musicgpt:medium", "--accept-licence"), BackendError)

@@ -54,6 +54,10 @@ class KeptCodes:
         """The second of the clip's file at which a code frame begins."""
         return (frame * self.hop - self.start) / self.sample_rate
 
+    def second_of_loop(self, frame: int, sample_rate: int) -> float:
+        """The second of the clip's file at which a frame of its loop lies, a loop at a rate of its own."""
+        return self.loop_start / self.clip_rate + frame / sample_rate
+
     def before(self, second: float | None) -> NDArray[np.int64]:
         """The codes up to a second of the clip, or all of them.
 
