@@ -341,13 +341,15 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """What is being waited for and why, or why nothing is made."""
     leases: int = 0
     jobs_sent: int = 0
+    """Always the sum of ``leases``, ``accepted``, ``rejected`` and ``lost``."""
     accepted: int = 0
     rejected: int = 0
-    cancelled: int = 0
-    failed: int = 0
-    """Given up after the backend had failed at it several times."""
     lost: int = 0
-    """No receipt after several deliveries. ``jobs_sent`` is the sum of these five and ``leases``."""
+    """No receipt after several deliveries."""
+    cancelled: int = 0
+    """Called back, and no longer among ``jobs_sent``."""
+    failed: int = 0
+    """Given up after the backend had failed at it several times, and no longer among ``jobs_sent``."""
     redelivered: int = 0
     library_loops: int = 0
     library_bytes: int = 0

@@ -18,12 +18,15 @@ from msgspec.structs import replace
 from shared.messages import Done, Job, Progress
 
 RECEIPT_S = 20.0
-"""So long after delivery a receipt may take before the clip is asked for again; doubles with each delivery."""
+"""So long after delivery a receipt may take before the clip is asked for again; doubles each time."""
 SILENT_JOB_S = 8.0
 """A worker tells of its job once a second: one of which nothing was heard for so long has not reached it."""
 CANCEL_S = 5.0
 """A job that was called back is closed after this time even if its worker does not confirm."""
-MOST_DELIVERIES = 5
+MOST_UNANSWERED = 5
+"""So often a clip is asked for again whose receipt does not come though nobody died."""
+MOST_DELIVERIES = 40
+"""A job outlives the death of those who have it, but not of so many: it may be what they die of."""
 MOST_FAILURES = 2
 
 Phase = Literal["queued", "sent", "delivered", "cancelling"]
@@ -40,6 +43,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     since: float = 0.0
     """When it came into this phase or was last heard of."""
     deliveries: int = 0
+    unanswered: int = 0
+    """How often its receipt did not come in time."""
+    hurried: bool = False
+    """The analyzer died over this delivery."""
     failures: int = 0
     fraction: float = 0.0
     stage: str = ""
@@ -60,6 +67,11 @@ class Counts(msgspec.Struct, kw_only=True):
     failed: int = 0
     lost: int = 0
     redelivered: int = 0
+
+    @property
+    def sent(self) -> int:
+        """Jobs that still count: neither called back nor given up by their backend."""
+        return self.opened - self.cancelled - self.failed
 
 
 class LeaseTable:
@@ -178,10 +190,11 @@ class LeaseTable:
         if lease.phase == "cancelling":
             self.close(job_id, "cancelled")
             return False
-        if lease.deliveries >= MOST_DELIVERIES:
+        unanswered = lease.unanswered + (lease.phase == "delivered" and not lease.hurried)
+        if lease.deliveries >= MOST_DELIVERIES or unanswered >= MOST_UNANSWERED:
             self.close(job_id, "lost")
             return False
-        self._leases[job_id] = replace(lease, phase="queued", since=now)
+        self._leases[job_id] = replace(lease, phase="queued", since=now, unanswered=unanswered)
         return True
 
     def failed(self, job_id: str, token: str, retry: bool, now: float) -> Lease | None:
@@ -206,10 +219,10 @@ class LeaseTable:
         for job_id, lease in self._leases.items():
             if lease.phase == "delivered":
                 due = min(lease.since, now - _patience(lease) + 1.0)
-                self._leases[job_id] = replace(lease, since=due)
+                self._leases[job_id] = replace(lease, since=due, hurried=True)
 
 
 def _patience(lease: Lease) -> float:
     if lease.phase == "delivered":
-        return RECEIPT_S * 2.0 ** max(0, lease.deliveries - 1)
+        return RECEIPT_S * 2.0**lease.unanswered
     return {"queued": float("inf"), "sent": SILENT_JOB_S, "cancelling": CANCEL_S}[lease.phase]

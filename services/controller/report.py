@@ -60,7 +60,7 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
         "waiting": station.waiting,
         "making": _making(generator),
         "jobs": {
-            "sent": counts.opened,
+            "sent": counts.sent,
             "accepted": counts.accepted,
             "rejected": counts.rejected,
             "cancelled": counts.cancelled,

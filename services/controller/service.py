@@ -123,7 +123,7 @@ class Controller:
             titles=self._titles(),
             waiting=station.waiting,
             leases=len(station.foreman.leases),
-            jobs_sent=counts.opened,
+            jobs_sent=counts.sent,
             accepted=counts.accepted,
             rejected=counts.rejected,
             cancelled=counts.cancelled,

@@ -135,7 +135,7 @@ class WholeStation:
 
     def balances(self) -> bool:
         c = self.controller
-        return c.jobs_sent == c.accepted + c.rejected + c.cancelled + c.failed + c.lost + c.leases
+        return c.jobs_sent == c.accepted + c.rejected + c.lost + c.leases
 
     def gaps(self) -> int:
         """Blocks of the tap that were lost, and silences of 60 ms or more within what was heard."""

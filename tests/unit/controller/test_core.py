@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.controller.core import Station
 from services.controller.demand import UNHEARD_S
 from services.controller.effects import ForgetClip, Heard, Shelve, ToAnalyzer, ToPlayer, Unshelve
-from services.controller.leases import MOST_DELIVERIES
+from services.controller.leases import MOST_UNANSWERED
 from services.controller.state import StationState
 from shared.messages import (
     AnalyzerStatus,
@@ -96,8 +96,30 @@ def test_what_never_gets_a_receipt_is_given_up_and_made_anew(house: House) -> No
             deliveries += job.job_id == first.job_id
         if first.job_id not in house.station.foreman.leases:
             break
-    assert deliveries == MOST_DELIVERIES
+    assert deliveries == MOST_UNANSWERED
     assert house.station.foreman.leases.counts.lost >= 1
+
+
+def test_a_job_outlives_many_deaths_of_its_worker(house: House) -> None:
+    job = one_job(house)
+    for pid in range(2, 22):
+        house.now += 0.7
+        assert [j.job_id for j in jobs(house.ready(pid=pid))] == [job.job_id]
+    house.deliver(job)
+    house.accept(job)
+    assert house.station.foreman.leases.counts.lost == 0
+
+
+def test_a_job_outlives_many_deaths_of_the_analyzer(house: House) -> None:
+    job = one_job(house)
+    for pid in range(20):
+        house.deliver(job)
+        status = Status(service="analyzer", pid=pid, uptime_s=1, state=AnalyzerStatus())
+        house.note(house.station.observe(status, house.now))
+        house.wait(2, alive=("w1",))
+        house.ready()
+    assert job.job_id in house.station.foreman.leases
+    assert house.station.foreman.leases.counts.lost == 0
 
 
 def test_a_second_receipt_changes_nothing(house: House) -> None:
