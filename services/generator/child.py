@@ -41,7 +41,7 @@ from services.generator.registry import BACKENDS, Builder, Shelf, first_line
 from shared.errors import BackendError, BackendUnavailable, Cancelled, InfiniLoopError, JobRefused, UsageError
 from shared.messages import Job
 from shared.paths import Paths
-from shared.runtime import lifeline
+from shared.runtime import lifeline, memory
 
 if TYPE_CHECKING:
     from services.generator.backend import Backend
@@ -218,6 +218,7 @@ def main(builders: Mapping[str, Builder] = BACKENDS) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service decides
     lifeline.end_with_parent(int(sys.argv[1]), signal.SIGKILL)
     _die_first()
+    memory.keep_flat()
     # Whatever a library prints must not get between the frames.
     inward, outward = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
