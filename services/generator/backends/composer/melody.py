@@ -110,12 +110,16 @@ def play(layer: Layer, theme: Theme, passage: Passage, rng: random.Random, ornam
             elif passing:
                 target = pitch + (1.5 if last_move > 0 else -1.5)
             ending = turn == len(motif.hits) - 1
-            chosen = _fitted(layer, passage, change, hit, target=target, previous=pitch, closing=ending and final)
+            here = passage.change_at(start)
+            chosen = _fitted(
+                layer, passage, (change, here), hit, target=target, previous=pitch, closing=ending and final
+            )
             between = turn > 0 and not ending and not passing and hit.length <= 2
             if between and meters.weight(hit.step % bar_steps, passage.meter) < 0.6:
                 step_on = _passing_tone(layer, passage, pitch, chosen)
-                # Every third may rub; more, and a run of eighths is out of tune with its chord.
-                if turn % 3 == 1 or not clashes(step_on % 12, set(change.chord.pitches)):
+                # Now and then one may rub; more, and a run of eighths is out of tune with its chord.
+                rubs = index % 2 == 1 and len(motif.hits) >= 6 and turn % 6 == 1
+                if rubs or not clashes(step_on % 12, set(change.chord.pitches)):
                     chosen = step_on
             passing = clashes(chosen % 12, set(change.chord.pitches))
             last_move = chosen - pitch
@@ -128,9 +132,20 @@ def play(layer: Layer, theme: Theme, passage: Passage, rng: random.Random, ornam
 
 
 def _fitted(
-    layer: Layer, passage: Passage, change: Change, hit: Hit, *, target: float, previous: int, closing: bool
+    layer: Layer,
+    passage: Passage,
+    changes: tuple[Change, Change],
+    hit: Hit,
+    *,
+    target: float,
+    previous: int,
+    closing: bool,
 ) -> int:
-    """The note nearest to where the contour leads that fits the chord and the metre."""
+    """The note nearest to where the contour leads that fits the chord and the metre.
+
+    ``changes`` are the chord it is heard against and the one it begins in, which differ when it comes early.
+    """
+    change, here = changes
     low, high = layer.range
     chord = set(change.chord.pitches)
     bar_steps = meters.steps(passage.meter)
@@ -143,6 +158,8 @@ def _fitted(
     if closing:
         home = {passage.tonic, (passage.tonic + 7) % 12, *change.chord.pitches[:3]} & set(change.chord.pitches[:3])
         allowed = home or allowed
+    early = {note for note in allowed if not clashes(note, set(here.chord.pitches))}
+    allowed = early or allowed
     centre = (low + high) / 2
     options = [note for note in range(low, high + 1) if note % 12 in allowed]
     return min(
