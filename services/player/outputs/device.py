@@ -83,6 +83,7 @@ class DeviceOutput:
                 continue
             self.driver, self.description = found.driver, f"{found.name} ({found.host_api})"
             self._latency_s = max(float(self._stream.latency), TAP_BLOCK / STATION_RATE)
+            self._room = int(self._stream.write_available)
             self._began = self._written = time.monotonic()
             return
         raise OutputError(_why_none(driver, device, failures))
@@ -96,6 +97,7 @@ class DeviceOutput:
             raise OutputError("The sound device is closed.")
         late = time.monotonic() - self._written > self._latency_s
         try:
+            late = late or self._stream.write_available >= self._room  # nothing waits: it ran dry
             broke = self._stream.write(block)
         except self._errors as error:
             raise OutputError(f"The sound device {self.description} was lost ({_said(error)}).") from error
