@@ -1,0 +1,186 @@
+"""Changes between composed loops, measured where their beats are known from the score.
+
+    python benchmarks/transitions.py [--loops 24] [--pairs 200] [--seed 1]
+
+Loops of many styles, tempi from 70 to 174 and many keys are composed and paired at random. For each pair: whether the
+choice follows the rule, the error of the downbeats (onsets of the stretched loop against those of the loop itself,
+moved along the plan), level, true peak, steps at both joins, and the stretch. One JSON object per figure.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from services.analyzer.key import parse_key
+from services.analyzer.loudness import power_curve, true_peak
+from services.analyzer.making import FinishedLoop, make_loop
+from services.analyzer.transitions import Plan, plan_transition, render_transition
+from services.analyzer.transitions.stretch import stretched
+from services.generator.backends.composer.compose import compose
+from services.generator.backends.composer.plan import Asked, make_plan
+from services.generator.backends.composer.sound import render_piece
+from services.generator.backends.composer.style import builtin
+from services.generator.backends.composer.truth import truth_of
+from shared.music import Loop, Recipe
+from shared.units import STATION_RATE, Audio
+
+KEYS = ("C", "G", "D", "A", "F", "Bb", "Am", "Em", "Dm", "Bm", "Cm", "Gm")
+MILLISECOND = STATION_RATE // 1000
+
+
+def say(**figure: object) -> None:
+    print(json.dumps(figure, ensure_ascii=False), flush=True)
+
+
+@dataclass
+class Errors:
+    choice: int = 0
+    downbeat_ms: list[float] = field(default_factory=list)
+    level_lu: list[float] = field(default_factory=list)
+    peak_dbtp: list[float] = field(default_factory=list)
+    step: list[float] = field(default_factory=list)
+    stretch: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    kinds: dict[str, int] = field(default_factory=dict)
+
+
+def make(number: int, dice: Random) -> tuple[Loop, Audio] | None:
+    styles = builtin()
+    style = sorted(styles)[number % len(styles)]
+    bpm = round(70 * (174 / 70) ** dice.random(), 1)
+    plan = make_plan(style, dice.randrange(2**31), styles, Asked(bpm=bpm, key=dice.choice(KEYS), bars=8))
+    score = compose(plan, styles[plan.style])
+    rendered = render_piece(score, STATION_RATE)
+    found = make_loop(rendered.samples, STATION_RATE, truth=truth_of(plan, score, rendered.bounds))
+    if not isinstance(found, FinishedLoop):
+        return None
+    recipe = Recipe(prompt=style, backend="composer", style=style)
+    return found.record(f"l{number}", f"l{number}", 0, "x.wav", recipe), found.samples
+
+
+def right_choice(first: Loop, second: Loop, kind: str) -> bool:
+    """The rule, written again: tempi within 6 % after halving or doubling, keys the same, relative or neighbours."""
+    if not first.bpm or not second.bpm or not first.key or not second.key:
+        return kind == "fade"
+    ratios = [second.bpm * factor / first.bpm for factor in (0.5, 1.0, 2.0)]
+    near = min(max(ratio, 1 / ratio) for ratio in ratios) <= 1.06
+    one, other = parse_key(first.key), parse_key(second.key)
+    assert one is not None
+    assert other is not None
+    hours = [7 * (tonic + 3 * minor) % 12 for tonic, minor in (one, other)]
+    neighbours = (hours[0] - hours[1]) % 12 in (0, 1, 11)
+    return (kind == "blend") == (near and neighbours and first.beats_per_bar == second.beats_per_bar)
+
+
+def onsets(audio: Audio) -> NDArray[np.float64]:
+    """Rises of the energy above 200 Hz in 1 ms steps."""
+    mono = audio.mean(axis=1, dtype=np.float64)
+    mono = np.diff(mono, prepend=mono[:1])
+    steps = len(mono) // MILLISECOND
+    energy = np.square(mono[: steps * MILLISECOND]).reshape(steps, MILLISECOND).sum(axis=1)
+    smooth = np.convolve(energy, np.hanning(9), mode="same")
+    return np.maximum(0.0, np.diff(np.log(smooth + 1e-6), prepend=np.log(smooth[0] + 1e-6)))
+
+
+def downbeat_errors(plan: Plan, audio: Audio, origin: int, beat: float) -> list[float]:
+    """Milliseconds between the onsets of the loop along the plan's map of times and those of the stretched loop."""
+    lines = np.concatenate([[0.0], np.cumsum(plan.beats)])
+    numbers = np.arange(len(lines), dtype=np.float64)
+
+    def read(start: int, count: int) -> Audio:
+        return audio[np.arange(start, start + count) % len(audio)]
+
+    def times(when: NDArray[np.float64]) -> NDArray[np.float64]:
+        inside = np.interp(when, lines, numbers) * beat
+        return np.asarray(origin + inside + np.minimum(when, 0.0) + np.maximum(when - lines[-1], 0.0), np.float64)
+
+    heard = onsets(stretched(read, times, plan.frames))
+    span = np.arange(len(heard)) * MILLISECOND
+    original = onsets(read(origin, round(beat * len(plan.beats)) + STATION_RATE))
+    expected = np.interp((times(span.astype(np.float64)) - origin) / MILLISECOND, np.arange(len(original)), original)
+    errors = []
+    window = 4 * round(plan.beats[0] / MILLISECOND)
+    for start in range(0, len(heard) - window, window):
+        one, other = heard[start : start + window], expected[start : start + window]
+        if other.max() < 1.0:
+            continue  # nothing strikes here
+        lags = range(-25, 26)
+        scores = [float((np.roll(one, lag)[30:-30] * other[30:-30]).sum()) for lag in lags]
+        errors.append(float(abs(lags[int(np.argmax(scores))])))
+    return errors
+
+
+def level(audio: Audio) -> float:
+    curve = power_curve(audio, STATION_RATE)
+    return float(-0.691 + 10 * np.log10(curve[-1] / len(audio) + 1e-12))
+
+
+def measure(pair: tuple[tuple[Loop, Audio], tuple[Loop, Audio]], errors: Errors) -> None:
+    (first, one), (second, other) = pair
+    plan = plan_transition(first, second)
+    errors.kinds[plan.kind] = errors.kinds.get(plan.kind, 0) + 1
+    errors.choice += not right_choice(first, second, plan.kind)
+    began = time.process_time()
+    change = render_transition(plan, one, second, other)
+    errors.seconds.append(time.process_time() - began)
+    errors.peak_dbtp.append(20 * np.log10(true_peak(change)))
+    leaving = one[np.arange(plan.exit_frame, plan.exit_frame + plan.frames) % len(one)]
+    entering = other[np.arange(plan.begin, plan.begin + plan.frames) % len(other)]
+    low, high = sorted((level(leaving), level(entering)))
+    got = level(change)
+    errors.level_lu.append(max(0.0, low - got, got - high))
+    around = np.concatenate(
+        [one[np.arange(plan.exit_frame - 400, plan.exit_frame) % len(one)], change, other[plan.entry_frame :][:400]]
+    )
+    curve = np.abs(np.diff(around, n=2, axis=0)).max(axis=1)
+    for at in (399, 399 + len(change)):
+        usual = np.quantile(curve[max(0, at - 390) : at + 390], 0.99)
+        errors.step.append(float(curve[at - 1 : at + 2].max() / max(usual, 1e-5)))
+    if plan.kind == "blend":
+        errors.stretch.append(max(plan.beats) / min(plan.beats) - 1)
+        for audio, origin, beat in ((one, plan.exit_frame, plan.first_beat), (other, plan.begin, plan.second_beat)):
+            errors.downbeat_ms += downbeat_errors(plan, audio, origin, beat)
+
+
+@click.command()
+@click.option("--loops", "count", default=24)
+@click.option("--pairs", default=200)
+@click.option("--seed", default=1)
+def main(count: int, pairs: int, seed: int) -> None:
+    """Measure changes between composed loops."""
+    dice = Random(seed)
+    made = [loop for number in range(count) if (loop := make(number, dice)) is not None]
+    say(figure="loops_composed", value=len(made), asked=count)
+    every = [(one, other) for one in made for other in made if one is not other]
+    dice.shuffle(every)
+    # Half of the pairs are such that they can blend, as in a station that asks for what fits.
+    fitting = [pair for pair in every if plan_transition(pair[0][0], pair[1][0]).kind == "blend"][: pairs // 2]
+    chosen = fitting + [pair for pair in every if not any(pair is one for one in fitting)][: pairs - len(fitting)]
+    errors = Errors()
+    for pair in chosen:
+        measure(pair, errors)
+    say(figure="pairs", value=len(chosen), kinds=errors.kinds, wrong_choices=errors.choice)
+    for name in ("downbeat_ms", "level_lu", "peak_dbtp", "step", "stretch", "seconds"):
+        values = np.array(getattr(errors, name) or [0.0])
+        say(
+            figure=f"transition_{name}",
+            median=round(float(np.median(values)), 3),
+            p95=round(float(np.quantile(values, 0.95)), 3),
+            most=round(float(values.max()), 3),
+            count=len(values),
+        )
+
+
+if __name__ == "__main__":
+    main()
