@@ -28,6 +28,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
 
 from benchmarks.refed import Refed, build_refed
@@ -46,6 +48,7 @@ from services.generator.backends.musicgen.sessions import (
 )
 from tests.golden.musicgen_checkpoint import MEDIUM, SMALL, write_checkpoint
 
+ROOT = Path(__file__).parents[1]
 clock = time.perf_counter
 """Replaced by the processor's time with ``--cpu``."""
 TOKENS = [*range(3, 20), 1]
@@ -269,7 +272,7 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
     _measure_clips(arguments, converted, refed)
     _measure_fidelity(size, converted)
     if _has_transformers(arguments):
-        done = subprocess.run([sys.executable, "-m", "tests.golden.make_musicgen", "--check"], check=False)
+        done = subprocess.run([sys.executable, "-m", "tests.golden.make_musicgen", "--check"], check=False, cwd=ROOT)
         say("goldens.unchanged", float(done.returncode == 0), "")
 
 
@@ -285,7 +288,7 @@ def _has_transformers(arguments: argparse.Namespace) -> bool:
 def _measure_memory(size: str, converted: dict[str, Converted], threads: int) -> None:
     for precision, each in converted.items():
         command = [sys.executable, "-m", "benchmarks.musicgen", "--memory", str(each.folder), "--threads", str(threads)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         say(f"{size}.{precision}.peak_memory", float(done.stdout), "MB")
 
 
