@@ -25,8 +25,18 @@ from shared.units import Audio
 @click.option("--repeat", default=0, type=click.IntRange(0, 1000), metavar="N", help="Analyse N times more; time it.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="LOOP.wav", help="Write the finished loop.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what was found.")
+@click.option("--describe", "further", is_flag=True, help="Add librosa's opinion: tempo, key, tuning, brightness.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
-def analyze(*, file: Path, min_loop: str, repeat: int, output: Path | None, plot: Path | None, as_json: bool) -> None:
+def analyze(
+    *,
+    file: Path,
+    min_loop: str,
+    repeat: int,
+    output: Path | None,
+    plot: Path | None,
+    further: bool,
+    as_json: bool,
+) -> None:
     """Find the best loop in an audio FILE of up to ten minutes.
 
     Start and end are samples of the file, the end exclusive. Times cover reading and finding.
@@ -44,6 +54,8 @@ def analyze(*, file: Path, min_loop: str, repeat: int, output: Path | None, plot
             _read_and_find(file, wish)
             laps.append(times.read("warm"))
         report |= {name: min(lap[name] for lap in laps) for name in laps[0]}
+    if further:
+        report["description"] = _further(audio[found.start : found.end], rate, found)
     if output is not None:
         _write_loop(output, audio, rate, found)
     if plot is not None:
@@ -100,6 +112,22 @@ def _read_and_find(file: Path, wish: LengthWish) -> tuple[Audio, int, Study, Fou
     return audio, rate, study, found
 
 
+def _further(body: Audio, rate: int, found: FoundLoop) -> dict[str, Any]:
+    from services.analyzer.second_opinion import describe_further
+    from shared.paths import Paths
+
+    told = describe_further(body, rate, Paths.from_environment().cache / "kernels")
+    return {
+        "bpm": told.bpm,
+        "same_tempo": told.same_tempo(found.metre.bpm) if found.metre is not None else None,
+        "key": told.key.name if told.key is not None else None,
+        "same_key": told.same_key(found.key.name) if found.key is not None else None,
+        "tuning_cents": told.tuning_cents,
+        "brightness_hz": told.brightness_hz,
+        "percussive_share": told.percussive_share,
+    }
+
+
 def _write_loop(output: Path, audio: Audio, rate: int, found: FoundLoop) -> None:
     from services.analyzer.making import finish
     from shared.audio_files import write_wav
@@ -117,5 +145,10 @@ def _in_words(file: Path, report: dict[str, Any]) -> str:
     if report["key"]:
         lines.append(f"  in {report['key']}")
     lines.append(f"  {report['lufs']:.1f} LUFS, true peak {report['true_peak_dbtp']:.1f} dBTP")
+    if told := report.get("description"):
+        lines.append(
+            f"  librosa says {told['bpm']:.1f} beats a minute and {told['key'] or 'no key'}; "
+            f"{told['percussive_share']:.0%} percussive, centroid {told['brightness_hz']:.0f} Hz"
+        )
     lines.append(f"  seam of {1000 * report['n'] / rate:.0f} ms, confidence {report['confidence']:.0%}")
     return "\n".join(lines)

@@ -27,10 +27,9 @@ MOST_BEATS: Final = 96
 """Beats that are listened to; a long clip's first ones tell enough."""
 OFFBEAT: Final = 1.1
 """By how much the strongest onsets are expected to be the beats and not the offbeats."""
-DOUBLED_BPM: Final = (128.0, 165.0)
-"""Tempi that may be slow ones counted twice; above, few pieces are."""
-SPARSE: Final = 0.25
-BUSY: Final = 0.36
+DOUBLED_BPM: Final = (138.0, 172.0)
+"""Between these tempi a slow piece may have been counted twice; faster ones are drum and bass."""
+BUSY: Final = 0.55
 """Onsets between the beats over onsets on them: what a fast piece has and a slow one counted twice has not."""
 
 
@@ -81,17 +80,18 @@ def find_metre(
     classes = pitch_classes(sound.low, sound.rate / sound.factor, first * scale, beat * scale / 2, halves)
     if not clear or pulse is None:
         return None, classes
-    grids = [_grid(features, classes, first, beat, half) for half in (0, 1)]
+    grids = [_grid(features, classes, Span(first, beat), half) for half in (0, 1)]
     bars = max(
         (_bars(grid, features, beat, count) for grid in grids),
         key=lambda found: found.score + (OFFBEAT if found.grid is grids[0] else 0.0),
     )
-    period, per_bar, times = beat, bars.per_bar, bars.grid.times
-    offset = bars.offset
-    if _counted_twice(features, bars, 60 * features.rate / beat) and count % (2 * per_bar) == 0:
-        later = _mean_at(bars.grid.change, offset + per_bar, 2 * per_bar)
-        offset += per_bar * (later > _mean_at(bars.grid.change, offset, 2 * per_bar))
-        times, period, offset = times[offset % 2 :: 2], 2 * beat, offset // 2
+    period = beat
+    if _counted_twice(features, bars, 60 * features.rate / beat):
+        parity = 0 if bars.grid is grids[0] else 1
+        slower = [_grid(features, classes, Span(first, beat), parity + shift, 2) for shift in (0, 2)]
+        bars = max((_bars(grid, features, 2 * beat, count // 2) for grid in slower), key=lambda found: found.score)
+        period = 2 * beat
+    per_bar, offset, times = bars.per_bar, bars.offset, bars.grid.times
     beats, downbeats = _inside(times, period, per_bar, offset, loop)
     return (
         Metre(
@@ -131,18 +131,20 @@ def _beat_phase(onsets: Onsets, beat: float) -> float:
     return float(grid[int(strength.argmax())]) * onsets.step
 
 
-def _grid(features: Features, classes: Floats, first: float, beat: float, half: int) -> _Grid:
-    """How each beat stands out as the first of a bar, the beats taken half a beat later where ``half`` is 1."""
-    count = (len(classes) - half) // 2
-    sounding = classes[half : half + 2 * count].reshape(count, 2, 12).sum(axis=1)
-    times = np.asarray(first + beat * (np.arange(count) + half / 2), np.float64)
+def _grid(features: Features, classes: Floats, span: Span, half: int, fold: int = 1) -> _Grid:
+    """How each beat stands out as the first of a bar, from ``half`` half beats on, every ``fold`` beats.
+
+    ``span`` starts with the first half beat and is as long as a beat.
+    """
+    first, beat = span.start, span.length
+    wide = 2 * fold
+    count = (len(classes) - half) // wide
+    sounding = classes[half : half + wide * count].reshape(count, wide, 12).sum(axis=1)
+    times = np.asarray(first + beat * (fold * np.arange(count) + half / 2), np.float64)
     change = _turn(sounding, 1)
     low, high = (_onset(features, times, bands) for bands in ((0, 1), (4, 6)))
-    return _Grid(
-        times,
-        _standard(change) + 0.5 * _standard(_turn(sounding, 2)) + 0.3 * _standard(low) - 0.3 * _standard(high),
-        change,
-    )
+    accents = _standard(change) + 0.5 * _standard(_turn(sounding, 2)) + 0.3 * _standard(low) - 0.3 * _standard(high)
+    return _Grid(times, np.asarray(accents), change)
 
 
 def _turn(rows: Floats, width: int) -> Doubles:
@@ -195,17 +197,18 @@ def _likeness(features: Features, lag: float) -> float:
 
 
 def _counted_twice(features: Features, bars: _Bars, bpm: float) -> bool:
-    """Whether harmony changes every other bar only, and too little happens between the beats for so fast a tempo."""
-    if not DOUBLED_BPM[0] <= bpm <= DOUBLED_BPM[1] or bars.per_bar != 4 or len(bars.grid.times) < 16:
+    """Whether too little happens between the beats for so fast a tempo, and harmony does not move with its bars."""
+    if not DOUBLED_BPM[0] <= bpm <= DOUBLED_BPM[1] or bars.per_bar not in (4, 6) or len(bars.grid.times) < 16:
         return False
     step = float(bars.grid.times[1] - bars.grid.times[0])
     on, between = (float(_onset(features, bars.grid.times + shift, (0, 6)).mean()) for shift in (0, step / 2))
-    cycle = np.array([_mean_at(bars.grid.change, bars.offset + place, 8) for place in range(8)])
-    strong, weak = max(cycle[0], cycle[4]), min(cycle[0], cycle[4])
-    rest = float(cycle.sum() - strong - weak) / 6
-    if rest > 0.4 * strong:
+    if min(on, between) > BUSY * max(on, between):
         return False
-    return bool((between < BUSY * on and weak < 1.5 * rest) or (between < SPARSE * on and weak < 0.65 * strong))
+    bar = bars.per_bar
+    cycle = np.array([_mean_at(bars.grid.change, bars.offset + place, 2 * bar) for place in range(2 * bar)])
+    strong, weak = max(cycle[0], cycle[bar]), min(cycle[0], cycle[bar])
+    rest = float(cycle.sum() - strong - weak) / (2 * bar - 2)
+    return not (weak > 0.5 * strong and rest < 0.5 * weak)
 
 
 def _mean_at(values: Doubles, offset: int, period: int) -> float:

@@ -50,10 +50,17 @@ def find_pulse(onsets: Doubles, rate: float) -> Pulse | None:
     count = len(onsets)
     periods = np.exp(np.linspace(np.log(FASTEST_S), np.log(SLOWEST_S), 240)) * rate
     multiples = np.array([1, 2, 3, 4, 6, 8, 12, 16])
-    weights = np.array([1.0, 1.0, 0.4, 1.0, 0.4, 1.0, 0.4, 1.0])
     lags = periods[:, None] * multiples
-    inside = weights * (lags < 0.7 * count)
-    strength = (np.interp(lags, np.arange(count), onsets) * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1e-9)
+    heard = np.interp(lags, np.arange(count), onsets)
+    strength = np.full(len(periods), -np.inf)
+    # Bars of two and four beats and bars of three each have their own comb.
+    for weights, favour in (
+        ((1.0, 1.0, 0.4, 1.0, 0.4, 1.0, 0.4, 1.0), 1.0),
+        ((1.0, 0.4, 1.0, 0.4, 1.0, 0.4, 1.0, 0.4), 0.95),
+    ):
+        inside = np.array(weights) * (lags < 0.7 * count)
+        comb = (heard * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1e-9)
+        np.maximum(strength, favour * comb, out=strength)
     strength *= np.exp(-0.5 * (np.log2(periods / rate / PREFERRED_S) / OCTAVES) ** 2)
     best = int(strength.argmax())
     clarity = float(np.clip((strength[best] - 0.05) / 0.25, 0, 1))

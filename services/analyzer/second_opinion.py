@@ -1,0 +1,74 @@
+"""What librosa says of a loop: a second opinion on tempo and key, and a description that the search has no need of.
+
+Its import costs seconds and hundreds of megabytes, so that it never stands on the way to a loop: it is asked after,
+by whoever wants more than where the music repeats. Its compiled kernels are kept on disk between runs.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from services.analyzer.key import find_key, related
+from services.analyzer.records import Key
+from shared.units import Audio
+
+RATE: Final = 22_050
+LONGEST_S: Final = 60.0
+SAME_TEMPO: Final = 0.04
+FOLDS: Final = (1 / 3, 0.5, 2 / 3, 1.0, 1.5, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What librosa measured."""
+
+    bpm: float
+    key: Key | None
+    tuning_cents: float
+    """How far the piece is tuned from A = 440 Hz."""
+    brightness_hz: float
+    """Median spectral centroid."""
+    percussive_share: float
+    """Part of the power that lies in what is percussive rather than harmonic (Fitzgerald's median filters), 0–1."""
+
+    def same_tempo(self, bpm: float) -> bool:
+        """Whether both tempi are one, counted in the same, half, double or dotted beats."""
+        return min(abs(self.bpm * fold / bpm - 1) for fold in FOLDS) <= SAME_TEMPO
+
+    def same_key(self, name: str) -> bool:
+        """Whether both keys share all but at most one note."""
+        return self.key is not None and related(self.key.name, name)
+
+
+def describe_further(audio: Audio, rate: int, kernels: Path | None = None) -> Description:
+    """Describe a loop of float32 ``(frames, channels)``; at most its first minute is listened to.
+
+    ``kernels`` is a folder in which compiled kernels are kept; it counts until librosa is first imported.
+    """
+    if kernels is not None:
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels))
+    import librosa
+    import soxr
+
+    mono = audio[: round(LONGEST_S * rate)].mean(axis=1)
+    samples = soxr.resample(mono, rate, RATE).astype(np.float32)
+    onsets = librosa.onset.onset_strength(y=samples, sr=RATE)
+    tempo = librosa.feature.tempo(onset_envelope=onsets, sr=RATE)
+    tuning = float(librosa.estimate_tuning(y=samples, sr=RATE))
+    spectrum = librosa.stft(samples)
+    harmonic, percussive = librosa.decompose.hpss(np.abs(spectrum))
+    chroma = librosa.feature.chroma_stft(S=harmonic**2, sr=RATE, tuning=tuning, norm=None)
+    power = float((harmonic**2).sum()), float((percussive**2).sum())
+    centroid = librosa.feature.spectral_centroid(S=np.abs(spectrum), sr=RATE)
+    return Description(
+        bpm=round(float(np.atleast_1d(tempo)[0]), 2),
+        key=find_key(np.sqrt(chroma.T).astype(np.float32)),
+        tuning_cents=round(100 * tuning, 1),
+        brightness_hz=round(float(np.median(centroid)), 1),
+        percussive_share=round(power[1] / (sum(power) + 1e-12), 3),
+    )

@@ -1,0 +1,66 @@
+"""Keys of scales that were played, names that people write, and bars where they were put."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.analyzer.finder import find_loop
+from services.analyzer.harmony import pitch_classes
+from services.analyzer.key import find_key, parse_key, related
+from services.analyzer.length import LengthWish, parse_wish
+from services.analyzer.records import FoundLoop
+from shared.errors import UsageError
+from tests.unit.analyzer.music import RATE, groove
+
+
+def chords(roots: list[int], minor: list[bool]) -> np.ndarray:
+    """Half a second of each triad."""
+    t = np.arange(RATE // 2) / RATE
+    out = []
+    for root, sad in zip(roots, minor, strict=True):
+        notes = [root, root + (3 if sad else 4), root + 7]
+        out.append(sum(np.sin(2 * np.pi * 440 * 2 ** ((note - 69) / 12) * t) for note in notes))
+    return np.concatenate(out).astype(np.float32)
+
+
+@pytest.mark.parametrize("tonic", range(12))
+def test_a_cadence_has_its_key(tonic: int) -> None:
+    root = 57 + tonic
+    for minor, name in ((False, False), (True, True)):
+        turn = [minor, minor, False, minor]
+        audio = chords([root, root + 5, root + 7, root], turn)
+        key = find_key(pitch_classes(audio, RATE, 0.0, RATE / 4, 8))
+        assert key is not None
+        assert parse_key(key.name) == ((root - 60) % 12, name)
+
+
+def test_names_of_keys() -> None:
+    assert parse_key("Am") == parse_key("A minor") == (9, True)
+    assert parse_key("C# major") == parse_key("Db") == (1, False)
+    assert parse_key("H dur") is None
+    assert related("Am", "C")
+    assert related("Am", "Em")
+    assert not related("Am", "F#")
+
+
+def test_wishes_for_length() -> None:
+    assert parse_wish("auto") == LengthWish()
+    assert parse_wish("8bars") == LengthWish(bars=8)
+    assert parse_wish("6.5") == LengthWish(seconds=6.5)
+    for bad in ("soon", "0", "99999", "0bars", "-3", "nan"):
+        with pytest.raises(UsageError):
+            parse_wish(bad)
+
+
+@pytest.mark.parametrize(("bpm", "per_bar", "lead_in_s"), [(96.0, 4, 0.0), (126.3, 4, 0.7), (126.3, 3, 0.4)])
+def test_downbeats_lie_on_the_bar_lines(bpm: float, per_bar: int, lead_in_s: float) -> None:
+    music = groove(bpm=bpm, per_bar=per_bar, bars=16, pattern=4, seed=3)
+    clip = np.concatenate([np.zeros((round(lead_in_s * RATE), 1), np.float32), music])
+    loop = find_loop(clip, RATE, LengthWish(seconds=9.0))
+    assert isinstance(loop, FoundLoop)
+    assert loop.metre is not None
+    assert loop.metre.beats_per_bar == per_bar
+    bar = per_bar * 60 / bpm
+    off = [(at / RATE - lead_in_s) / bar for at in loop.metre.downbeats]
+    assert max(abs(bars - round(bars)) * bar for bars in off) <= 0.07
