@@ -22,6 +22,8 @@ FAR_S: Final = 2.5
 UNHEARD: Final = 0.9
 """Distance of a moment beyond the clip's ends: almost a random one."""
 GAP_DB: Final = 40.0
+ONSET: Final = 0.08
+"""What a full onset right after the seam is worth, in the units of distance."""
 STEP_S: Final = 0.4
 STEP: Final = 0.06
 """What a decibel's difference of level is worth, in the units of distance."""
@@ -81,6 +83,7 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     distance = 0.6 * (sums[:, at + near] - sums[:, at - near]) / (2 * near)
     distance += 0.5 * (sums[:, at + far] - sums[:, at - far]) / (2 * far)
     cost = distance + _holes(features, lags, rows) + STEP * _steps(features, lags, rows) - merits[lags][:, None]
+    cost -= ONSET * _shared_onsets(features, lags, rows)
     cost[:, :2] += 1
     cost[np.arange(rows)[None, :] >= (count - lags)[:, None]] = np.inf
     starts = cost.argmin(axis=1)
@@ -110,6 +113,14 @@ def _holes(features: Features, lags: Lags, rows: int) -> Doubles:
     held = np.concatenate([[0], np.cumsum(pause)])
     ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features))
     return np.asarray(np.clip((held[ends] - held[np.arange(rows)]) / features.rate, 0, 1))
+
+
+def _shared_onsets(features: Features, lags: Lags, rows: int) -> Doubles:
+    """How strong an onset start and end share, 0–1: a seam just before it is masked by it."""
+    strength = features.flux.sum(axis=1).astype(np.float64)
+    strength = np.minimum(strength / (np.quantile(strength, 0.97) + 1e-9), 1)
+    ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features) - 1)
+    return np.asarray(np.minimum(strength[:rows][None, :], strength[ends]))
 
 
 def _steps(features: Features, lags: Lags, rows: int) -> Doubles:

@@ -164,7 +164,7 @@ def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tupl
 
 
 def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, shortest: int) -> _Judged:
-    start, end = settle(study.sound, aligned, shortest)
+    start, end = settle(study.sound, study.onsets, aligned, shortest)
     excess = measure(study.sound, start, end, round(SHORT_SEAM_S * study.sound.rate))
     score = cost + 0.05 * max(0.0, excess.change_db) + 0.04 * max(0.0, excess.step_db - 0.5)
     return _Judged(candidate, start, end, aligned.agreement, score)

@@ -79,7 +79,7 @@ def _distance(study: Study, one: int, other: int) -> float:
 def _fitted(study: Study, found: FoundLoop, first: int, second: int) -> Jump | None:
     sound = study.sound
     aligned = align(sound, study.onsets, first, second - first, 1)
-    start, end = settle(sound, aligned, 1)
+    start, end = settle(sound, study.onsets, aligned, 1)
     room = min(start - found.start, end - start)
     if room <= 0 or end > found.end - found.crossfade or start >= end:
         return None

@@ -24,6 +24,9 @@ FAINT: Final = 0.05
 """Of the whole clip's level: below, a context counts as a pause."""
 LIKENESS_S: Final = 0.12
 SHIFT_S: Final = 0.04
+ONSET_S: Final = 0.045
+LEAD_S: Final = 0.014
+"""How long before an onset's steepest point a seam is put."""
 INAUDIBLE: Final = 0.5
 """Of the prediction error around a cut: below, nobody hears a click."""
 EXACT: Final = 0.98
@@ -55,7 +58,7 @@ def align(sound: Sound, onsets: Onsets, start: int, length: int, shortest: int) 
     return Aligned(start, fitted, agreement, likeness)
 
 
-def settle(sound: Sound, aligned: Aligned, shortest: int) -> tuple[int, int]:
+def settle(sound: Sound, onsets: Onsets, aligned: Aligned, shortest: int) -> tuple[int, int]:
     """Start and end to the sample: the length by the waveform, then both together to where the copies agree best."""
     start, length = aligned.start, aligned.length
     reach = round(CLOSE_S * sound.rate)
@@ -73,8 +76,30 @@ def settle(sound: Sound, aligned: Aligned, shortest: int) -> tuple[int, int]:
         if likeness > 0.4 and length + moved >= shortest:
             length += _exactly(sound, first, last, length, moved) if likeness > EXACT else moved
         break
-    start += _best_shift(sound, start, start + length)
+    start, (low, high) = _before_onset(sound, onsets, start, length)
+    start += _best_shift(sound, start, start + length, low, high)
     return start, start + length
+
+
+def _before_onset(sound: Sound, onsets: Onsets, start: int, length: int) -> tuple[int, tuple[int, int]]:
+    """The place just before the strongest onset nearby that both copies have, and how far it may be moved from there.
+
+    An onset masks what happens in the twenty milliseconds before it, and the ear expects a change there (H. Fastl and
+    E. Zwicker, "Psychoacoustics", 4.4: premasking).
+    """
+    rate, step = sound.rate, onsets.step
+    around = (-round(SHIFT_S * rate), round(SHIFT_S * rate))
+    reach, lag, at = round(ONSET_S * rate / step), round(length / step), round(start / step)
+    first, last = max(0, at - reach), min(at + reach, onsets.values.shape[1] - lag)
+    if last - first < reach:
+        return start, around
+    here, there = (onsets.values[:, low : low + last - first].sum(axis=0) for low in (first, first + lag))
+    both = np.convolve(np.minimum(here, there), np.full(7, 1 / 7, np.float32), "same")
+    best = int(both.argmax())
+    if both[best] < 2 * float(onsets.values.sum(axis=0).std()):
+        return start, around
+    place = round((first + best) * step) - round(LEAD_S * rate)
+    return max(0, place), (-round(0.02 * rate), round(0.008 * rate))
 
 
 def _fit_onsets(sound: Sound, onsets: Onsets, start: int, length: int) -> tuple[int, float]:
@@ -141,13 +166,14 @@ def _vertex(score: Doubles, best: int) -> float:
     return 0.5 * (before - after) / (before - 2 * middle + after - 1e-12)
 
 
-def _best_shift(sound: Sound, start: int, end: int) -> int:
-    """How far start and end may move together to reach the place where a cut is heard least."""
-    reach, around = int(SHIFT_S * sound.rate), int(AROUND_S * sound.rate) + 1
-    low = max(around - start, -reach)
-    high = min(sound.frames - end - around, reach)
+def _best_shift(sound: Sound, start: int, end: int, low: int, high: int) -> int:
+    """How far start and end may move together, within bounds, to the place where a cut is heard least."""
+    around = int(AROUND_S * sound.rate) + 1
+    reach = max(-low, high)
+    low = max(around - start, low)
+    high = min(sound.frames - end - around, high)
     if high - low < 64:
-        return 0
+        return max(0, min(low, sound.frames - end)) if low > 0 else min(0, sound.frames - end)
     here = sound.mono(start + low - around, start + high + around)
     there = sound.mono(end + low - around, end + high + around)
     ratios = cut_ratios(here, there, sound.rate)[around:-around]
