@@ -22,7 +22,9 @@ FAR_S: Final = 2.5
 UNHEARD: Final = 0.9
 """Distance of a moment beyond the clip's ends: almost a random one."""
 GAP_DB: Final = 40.0
-ONSET: Final = 0.08
+LIGHT: Final = 0.25
+"""Of a strong onset; how strong one is that hides a seam best."""
+ONSET: Final = 0.07
 """What a full onset right after the seam is worth, in the units of distance."""
 STEP_S: Final = 0.4
 STEP: Final = 0.06
@@ -116,11 +118,15 @@ def _holes(features: Features, lags: Lags, rows: int) -> Doubles:
 
 
 def _shared_onsets(features: Features, lags: Lags, rows: int) -> Doubles:
-    """How strong an onset start and end share, 0–1: a seam just before it is masked by it."""
+    """How well an onset that start and end share hides a seam just before it, 0–1.
+
+    A light one does it best: it masks the seam, and draws no attention to it as the one of a bar does.
+    """
     strength = features.flux.sum(axis=1).astype(np.float64)
     strength = np.minimum(strength / (np.quantile(strength, 0.97) + 1e-9), 1)
     ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features) - 1)
-    return np.asarray(np.minimum(strength[:rows][None, :], strength[ends]))
+    shared = np.minimum(strength[:rows][None, :], strength[ends])
+    return np.asarray(np.maximum(0, 1 - np.abs(shared - LIGHT) / LIGHT))
 
 
 def _steps(features: Features, lags: Lags, rows: int) -> Doubles:

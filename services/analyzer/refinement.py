@@ -17,6 +17,9 @@ from services.analyzer.features import Onsets
 from services.analyzer.sound import Doubles, Floats, Sound
 
 CONTEXT_S: Final = 2.5
+WIDE_CONTEXT_S: Final = 8.0
+VAGUE: Final = 0.3
+"""Agreement of the onsets below which the wider context is asked."""
 REACH_S: Final = 0.03
 CLOSE_S: Final = 0.0025
 CLOSE_CONTEXTS_S: Final = (0.03, 0.12, 0.5)
@@ -47,7 +50,10 @@ class Aligned:
 
 def align(sound: Sound, onsets: Onsets, start: int, length: int, shortest: int) -> Aligned:
     """Fit a coarse length to the onsets, or to the waveform where that repeats exactly; all in frames of the clip."""
-    fitted, agreement = _fit_onsets(sound, onsets, start, length)
+    fitted, agreement = _fit_onsets(sound, onsets, start, length, CONTEXT_S)
+    if agreement < VAGUE:
+        # Soft onsets, such as those of pads, need more of them: what is further away keeps the same time.
+        fitted, agreement = _fit_onsets(sound, onsets, start, length, WIDE_CONTEXT_S)
     fitted = min(max(fitted, shortest), sound.frames - start)
     match = _match(sound.low, start // sound.factor, fitted // sound.factor, sound.rate / sound.factor)
     likeness = 0.0
@@ -102,12 +108,12 @@ def _before_onset(sound: Sound, onsets: Onsets, start: int, length: int) -> tupl
     return max(0, place), (-round(0.02 * rate), round(0.008 * rate))
 
 
-def _fit_onsets(sound: Sound, onsets: Onsets, start: int, length: int) -> tuple[int, float]:
+def _fit_onsets(sound: Sound, onsets: Onsets, start: int, length: int, context_s: float) -> tuple[int, float]:
     step, values = onsets.step, onsets.values
     reach = round(REACH_S * sound.rate / step)
     lag = round(length / step)
     at = round(start / step)
-    context = round(CONTEXT_S * sound.rate / step)
+    context = round(context_s * sound.rate / step)
     first = max(0, at - context, reach - lag)
     last = min(at + context, values.shape[1] - lag - reach)
     if last - first < round(0.3 * sound.rate / step):

@@ -80,7 +80,8 @@ def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int]) -> in
         joined = _joined(sound, (start, end, frames), reach, reach)
         click = seam_ratio(joined, min(reach, end - start), frames, sound.rate)
         change = join_change(sound, start, end, frames) - natural
-        noticed.append(max(0.0, change) + 4 * max(0.0, click - 0.8))
+        smear = 10 * max(0.0, frames / sound.rate - 0.025)
+        noticed.append(max(0.0, change) + 4 * max(0.0, click - 0.8) + smear)
         if noticed[-1] <= UNNOTICED_DB:
             break
     return lengths[int(np.argmin(noticed))]
