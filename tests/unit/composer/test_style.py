@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.generator.backends.composer.backend import ComposerBackend
 from services.generator.backends.composer.midi import PROGRAMS
 from services.generator.backends.composer.prompt.lexicon import lexicon
 from services.generator.backends.composer.sound.instruments import INSTRUMENTS
@@ -52,9 +53,20 @@ def test_mistakes_are_named(before: str, after: str, says: str) -> None:
 def test_a_listeners_style_joins_the_others_and_replaces_one_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(SMALL, "utf-8")
     (tmp_path / "lo-fi.toml").write_text(SMALL, "utf-8")
-    styles = with_folder(tmp_path)
+    styles = with_folder(tmp_path).styles
     assert styles["small"].name == styles["lo-fi"].name == "Small"
     assert set(builtin()) | {"small"} == set(styles)
+
+
+def test_a_style_with_a_mistake_silences_no_other(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(SMALL, "utf-8")
+    (tmp_path / "bad.toml").write_text(SMALL.replace("chords", "cords"), "utf-8")
+    (tmp_path / "odd.toml").write_text(SMALL.replace('"piano"', '"pianola"'), "utf-8")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    shelf = with_folder(tmp_path)
+    assert set(shelf.styles) == {*builtin(), "good"}
+    assert [complaint.split()[2] for complaint in shelf.complaints] == ["bad.toml", "binary.toml", "odd.toml"]
+    assert ComposerBackend(styles_folder=tmp_path).capabilities().reason == " ".join(shelf.complaints)
 
 
 def test_every_instrument_can_sound_and_has_a_midi_program() -> None:

@@ -15,7 +15,7 @@ from services.generator.backends.composer.midi import midi_bytes
 from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS, Asked, Plan, developed, make_plan
 from services.generator.backends.composer.prompt.nudge import nudge
 from services.generator.backends.composer.score import Score
-from services.generator.backends.composer.style import Style, with_folder
+from services.generator.backends.composer.style import Shelf, Style, with_folder
 from services.generator.backends.composer.truth import truth_of
 from shared.errors import BackendError, InfiniLoopError, JobRefused
 from shared.messages import Capabilities, Job
@@ -43,7 +43,7 @@ class ComposerBackend:
     def __init__(self, sample_rate: int = STATION_RATE, styles_folder: Path | None = None) -> None:
         self._sample_rate = sample_rate
         self._folder = styles_folder
-        self._styles: dict[str, Style] | None = None
+        self._shelf: Shelf | None = None
 
     @property
     def name(self) -> str:
@@ -53,6 +53,7 @@ class ComposerBackend:
         return Capabilities(
             backend=self.name,
             available=True,
+            reason=" ".join(self._known().complaints),
             kinds=("clip", "continuation"),
             sample_rate=self._sample_rate,
             channels=STATION_CHANNELS,
@@ -74,7 +75,7 @@ class ComposerBackend:
             What was asked for cannot be composed; the sentence says what can.
         """
         seed = job.seed if job.seed is not None else secrets.randbelow(2**31)
-        styles = self._known_styles()
+        styles = self._known().styles
         plan = plan_of(job, seed, styles)
         if plan.seconds > MAX_SECONDS:
             raise JobRefused(
@@ -101,12 +102,12 @@ class ComposerBackend:
         return Generation(self._sample_rate, STATION_CHANNELS, blocks(), _facts(finished))
 
     def unload(self) -> None:
-        self._styles = None
+        self._shelf = None
 
-    def _known_styles(self) -> dict[str, Style]:
-        if self._styles is None:
-            self._styles = with_folder(self._folder)
-        return self._styles
+    def _known(self) -> Shelf:
+        if self._shelf is None:
+            self._shelf = with_folder(self._folder)
+        return self._shelf
 
 
 def plan_of(job: Job, seed: int, styles: dict[str, Style]) -> Plan:

@@ -265,19 +265,39 @@ def builtin() -> dict[str, Style]:
     return {Path(entry.name).stem: parse(entry.read_text("utf-8"), Path(entry.name).stem) for entry in files}
 
 
-def with_folder(folder: Path | None) -> dict[str, Style]:
+def _check_instruments(style: Style) -> None:
+    # Only a listener's file is checked here; the registry brings the synthesis along, which a plan does not need.
+    from services.generator.backends.composer.sound.instruments import INSTRUMENTS
+
+    named = {name for layer in style.data.layers for name in layer.instruments}
+    named |= set(style.data.drums.kits) if style.data.drums else set()
+    if unknown := sorted(named - set(INSTRUMENTS)):
+        raise BackendError(f"The style {style.key}.toml cannot be used: there is no instrument “{unknown[0]}”.")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The styles at hand, and what is wrong with those of the listener's own that cannot be used."""
+
+    styles: dict[str, Style]
+    complaints: tuple[str, ...] = ()
+
+
+def with_folder(folder: Path | None) -> Shelf:
     """The built-in styles and the listener's own from ``folder``; one of the same name replaces a built-in one.
 
-    Raises
-    ------
-    BackendError
-        A file in the folder is no valid style.
+    A file with a mistake is left out and complained of: one bad style must not silence the others.
     """
     styles = dict(builtin())
-    if folder is not None and folder.is_dir():
-        for path in sorted(folder.glob("*.toml")):
-            try:
-                styles[path.stem] = parse(path.read_text("utf-8"), path.stem)
-            except (OSError, UnicodeDecodeError) as error:
-                raise BackendError(f"The style {path.name} cannot be read: {error}.") from error
-    return styles
+    complaints: list[str] = []
+    paths = sorted(folder.glob("*.toml")) if folder is not None and folder.is_dir() else []
+    for path in paths:
+        try:
+            style = parse(path.read_text("utf-8"), path.stem)
+            _check_instruments(style)
+            styles[path.stem] = style
+        except (OSError, UnicodeDecodeError) as error:
+            complaints.append(f"The style {path.name} cannot be read: {error}.")
+        except BackendError as error:
+            complaints.append(str(error))
+    return Shelf(styles, tuple(complaints))
