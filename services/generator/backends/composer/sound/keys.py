@@ -112,13 +112,14 @@ class Plucked:
 def electric_piano(tone: Tone) -> Audio:
     """A tine and a bar before a pickup: the harder it is struck, the more it barks; the tremolo swings across."""
     t, f, loud = tone.times, tone.hertz, tone.velocity
-    key = float(np.clip((88 - tone.pitch) / 52, 0.12, 1.0))
+    key = float(np.clip((92 - tone.pitch) / 52, 0.2, 1.0))
     turns = f * t
-    bark = fading(tone, 0.55) * np.float32((0.30 + 1.35 * loud * loud) * key / (2.0 * np.pi))
+    bark = fading(tone, 0.9) * np.float32((1.0 + 1.8 * loud * loud) * key / (2.0 * np.pi))
     sound = sine(turns + bark * sine(turns)) * fading(tone, 0.7 + 2.3 * key)
-    sound += np.float32(0.16) * sine(2.0 * turns) * fading(tone, 0.9)
+    pickup = np.float32(0.45) * sine(2.0 * turns) + np.float32(0.25) * sine(3.0 * turns)
+    sound += (pickup + np.float32(0.14) * sine(5.0 * turns)) * fading(tone, 0.6 + 1.4 * key)
     ratio = 7.0 if f * 14.0 > 14_000.0 else 14.0
-    sound += np.float32(0.13 * loud) * sine(ratio * turns) * fading(tone, 0.10)
+    sound += np.float32(0.30 * loud) * sine(ratio * turns) * fading(tone, 0.16)
     sound *= onset(tone.frames, tone.rate, 0.002)
     sway = np.float32(0.30) * sine(4.4 * t)
     return stereo(sound * (1 - sway), sound * (1 + sway))

@@ -31,7 +31,7 @@ _TARGET_DB: Final = np.array(
     [-12, -5, -1, 0, -0.5, -1, -2, -3, -4.2, -5.7, -7.5, -9.5, -11.7, -14, -16.5, -19.5, -23, -27, -33], float
 )
 """Power in half octaves, the mean of much recorded music; the equaliser goes part of the way towards it."""
-_BASS_IS_MONO: Final = 170.0
+_BASS_IS_MONO: Final = 200.0
 _TOWARDS: Final = 0.55
 _MOST_DB: Final = 4.5
 _SIDE_DB: Final = (-9.0, -5.5)
@@ -92,7 +92,7 @@ def _equaliser(power: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
     """Decibels at ``_CENTRES``: part of the way to the target where anything is heard, and the style's tilt."""
     level = 10.0 * np.log10(power / power.max() + 1e-9)
     difference = _TARGET_DB - level
-    present = np.clip((level + 50.0) / 15.0, 0.0, 1.0)
+    present = np.clip((level + 60.0) / 18.0, 0.0, 1.0)
     difference -= np.average(difference, weights=present * ((_CENTRES > 60) & (_CENTRES < 9000)) + 1e-9)
     curve = np.clip(difference * _TOWARDS, -_MOST_DB - 2.0, _MOST_DB)
     curve = np.where(curve > 0.0, curve * present, curve)
@@ -118,7 +118,7 @@ def _shaped(mix: Audio, rate: int, curve_db: NDArray[np.float64], width: float, 
         if space.lofi > 0.0:
             both *= low_pass(hertz, 15_000.0 * (0.36 ** min(1.0, space.lofi)), 2)
             both *= high_pass(hertz, 30.0 + 40.0 * space.lofi, 2) * shelf(hertz, 250.0, 1.5 * space.lofi, high=False)
-        return np.stack([both, both * np.float32(width) * high_pass(hertz, _BASS_IS_MONO, 5)])
+        return np.stack([both, both * np.float32(width) * high_pass(hertz, _BASS_IS_MONO, 6)])
 
     middle_side = np.stack([(mix[:, 0] + mix[:, 1]) * 0.5, (mix[:, 0] - mix[:, 1]) * 0.5], axis=1)
     shaped = filtered(np.asarray(middle_side, np.float32), rate, gain)
