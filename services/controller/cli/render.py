@@ -7,7 +7,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ FORMATS = MappingProxyType(
         ".mp3": ("MP3", "MPEG_LAYER_III"),
     }
 )
+UNHEARD_FRAMES = 1_920
+"""The last 40 ms of the closing fade lie under −80 dBFS: the file ends before them."""
 SHORTEST_MINUTES, LONGEST_MINUTES = 0.1, 720.0
 
 
@@ -69,7 +71,7 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
             most = math.ceil(minutes * 60 / chosen.player.min_duration)
             loops = loops_of(words, seed, most, makers, Path(folder))
             programme = Programme(loops, chosen.player, transitions=changes(chosen.player.transition))
-            _write(output.absolute(), programme.blocks(frames))
+            _write(output.absolute(), _first(frames, programme.blocks(frames + UNHEARD_FRAMES)))
         finally:
             makers.close()
     taken = time.perf_counter() - began
@@ -89,6 +91,15 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
         times_real_time=round(speed, 2),
         **report,
     )
+
+
+def _first(frames: int, blocks: Iterable[Audio]) -> Iterator[Audio]:
+    """So many frames of these blocks."""
+    for block in blocks:
+        yield block[:frames]
+        frames -= len(block)
+        if frames <= 0:
+            return
 
 
 def _write(target: Path, blocks: Iterable[Audio]) -> None:
