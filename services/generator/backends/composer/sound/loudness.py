@@ -14,6 +14,7 @@ from shared.units import Audio, Lufs
 SILENCE = Lufs(-70.0)
 _BLOCK = 128
 _TAPS = 12
+_BATCH = 64
 
 
 def k_weighting(length: int, rate: int) -> NDArray[np.float32]:
@@ -35,8 +36,9 @@ def block_power(audio: Audio, rate: int) -> NDArray[np.float64]:
     gain = k_weighting(step, rate) ** 2 * np.float32(2.0 / step / step)
     for channel in range(audio.shape[1]):
         pieces = np.resize(audio[: steps * step, channel], (steps, step))
-        spectrum = np.fft.rfft(pieces, axis=1)
-        power += (spectrum.real**2 + spectrum.imag**2) @ gain
+        for first in range(0, steps, _BATCH):
+            spectrum = np.fft.rfft(pieces[first : first + _BATCH], axis=1)
+            power[first : first + _BATCH] += (spectrum.real**2 + spectrum.imag**2) @ gain
     if steps < 4:
         return np.array([power.mean()])
     return np.convolve(power, np.full(4, 0.25), "valid")

@@ -82,9 +82,11 @@ def _spectrum(
         count = -(-2 * len(mix) // length)
         starts = np.arange(count) * len(mix) // count
         for row, channel in enumerate(((wrapped[0] + wrapped[1]) * 0.5, (wrapped[0] - wrapped[1]) * 0.5)):
-            windows = np.lib.stride_tricks.sliding_window_view(channel, length)[starts]
-            bins = (np.abs(np.fft.rfft(windows * window, axis=1)) ** 2).sum(axis=0)
-            totals[row] += np.bincount(band, bins, len(_CENTRES))
+            windows = np.lib.stride_tricks.sliding_window_view(channel, length)
+            for first in range(0, count, 64):
+                spectra = np.fft.rfft(windows[starts[first : first + 64]] * window, axis=1)
+                bins = (np.abs(spectra) ** 2).sum(axis=0)
+                totals[row] += np.bincount(band, bins, len(_CENTRES))
     return totals[0] + totals[1], totals[0], totals[1]
 
 
