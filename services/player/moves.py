@@ -22,7 +22,7 @@ from shared.units import STATION_RATE, Audio
 _TAPS = 4_097
 _BLOCK = 16_384
 _CEILING = 0.88
-_KEPT = 3
+_KEPT = 2
 """Moves in memory: two bars at 60 bpm are 3 MB."""
 
 

@@ -15,6 +15,7 @@ two that are shipped. A player that is killed is heard again within two seconds.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -68,6 +69,7 @@ T = TypeVar("T")
 SIGN = "player.sounding"
 """A file in the state folder while a player lives: one that finds it there at its start follows a killed one."""
 RETURN_FRAMES = STATION_RATE // 20
+_M_MMAP_THRESHOLD = -3
 _LOOK_S = 0.1
 _HELLO_S = 0.5
 _REPORT_S = 1.0
@@ -76,7 +78,14 @@ _ANSWER_S = 2.0
 
 def run(paths: Paths, settings: Settings) -> None:
     """Play until SIGTERM or SIGINT."""
+    _return_memory()
     _Player(paths, settings).run()
+
+
+def _return_memory() -> None:
+    """Have glibc give large arrays back when they go: by itself it keeps more for itself with each one that went."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 18)
 
 
 def last_wanted(paths: Paths, settings: Settings) -> Wanted:
