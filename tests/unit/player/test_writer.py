@@ -34,8 +34,8 @@ class Fragile(NullOutput):
         self.taken += 1
         if self.taken > self._lost_after:
             raise OutputError("The sound device was pulled out.")
-        well = super().write(block)
-        return well and self.taken != self._break_at
+        super().write(block)  # late or not: the machine of a test may be loaded
+        return self.taken != self._break_at
 
 
 class Ear:
