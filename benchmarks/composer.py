@@ -36,7 +36,7 @@ from services.generator.backends.composer.style import Style, builtin
 
 
 def melodies(style: Style) -> frozenset[str]:
-    return frozenset({layer.name for layer in style.data.layers if layer.role == "melody"} | {"melody"})
+    return frozenset({layer.name for layer in style.data.layers if layer.role == "melody"} | {"guest melody"})
 
 
 def pitched(score: Score) -> Iterable[tuple[SectionScore, str, Note]]:

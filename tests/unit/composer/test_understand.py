@@ -109,6 +109,9 @@ def test_refused_and_wanted_instruments_are_obeyed() -> None:
     assert alone <= {"piano", "piano-felt"}
     flute = {part.instrument for section in piece("solo flute").sections for part in section.parts if part.notes}
     assert flute == {"flute"}
+    guest = piece("waltz with sitar").sections[0]
+    assert any(part.instrument == "sitar" and part.notes for part in guest.parts)
+    assert any(part.notes for part in piece("calm folk, only drums").sections[0].parts)
     duo = {part.instrument for section in piece("just piano and cello").sections for part in section.parts}
     assert duo == {"piano", "cello"}
 

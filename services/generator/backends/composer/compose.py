@@ -104,9 +104,11 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
     third = later.choice([text for text in answers if text not in {first, second}] or [first])
     themes: dict[str, melody.Theme] = {}
     figures: dict[str, _Figures] = {}
+    written = {layer.name for layer in style.data.layers}
     for player in ensemble.players:
         layer = player.layer
-        lines = layer.lines if layer.role == "arp" else meters.lines_in(layer.lines, style.native, plan.meter)
+        native = style.native if layer.name in written else meters.COMMON
+        lines = layer.lines if layer.role == "arp" else meters.lines_in(layer.lines, native, plan.meter)
         if _halved(plan, style):
             lines = tuple(meters.doubled(line) for line in lines)
         own = dice.fork(f"figures {layer.name}")
@@ -267,7 +269,10 @@ def _played(draft: _Draft, piece: _Piece) -> SectionScore:
             )
         )
         parts.append(_part(name, player, ensemble, tuple(sorted(played, key=lambda note: (note.start, note.pitch)))))
-    chords = tuple(ChordAt(change.start, change.chord.symbol, change.chord.pitches) for change in passage.changes)
+    # Drums alone have no chords, whatever the drummer thinks of: none are claimed.
+    sounding = any(player.layer.role != "texture" for player in ensemble.players)
+    changes = passage.changes if sounding else ()
+    chords = tuple(ChordAt(change.start, change.chord.symbol, change.chord.pitches) for change in changes)
     return SectionScore(passage.label, passage.bars, passage.energy, tuple(parts), chords)
 
 

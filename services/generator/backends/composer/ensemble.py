@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -21,8 +21,9 @@ _SUBSTITUTES: Final = ("epiano", "guitar-nylon", "vibraphone", "harp", "pad-warm
 _DEFAULT_KIT: Final = "kit-acoustic"
 
 _ADDED: Final[dict[str, Layer]] = {
+    # Written in 4/4, whatever the style is written in.
     "melody": Layer(
-        "melody",
+        "guest melody",
         "melody",
         ("flute",),
         lines=("8---6-8-----....", "..8-6-8---6-----", "8-----6-8-------", "....8-6-8---6---"),
@@ -33,12 +34,14 @@ _ADDED: Final[dict[str, Layer]] = {
         pan=0.12,
         level_db=-1.0,
     ),
-    "chords": Layer("chords", "chords", ("epiano",), manner="hold", range=(50, 72), voicing="rootless", level_db=-3.0),
+    "chords": Layer(
+        "guest chords", "chords", ("epiano",), manner="hold", range=(50, 72), voicing="rootless", level_db=-3.0
+    ),
     "line": Layer(
-        "line", "chords", ("strings",), manner="hold", range=(52, 76), voicing="open", level_db=-5.0, reverb=0.4
+        "guest line", "chords", ("strings",), manner="hold", range=(52, 76), voicing="open", level_db=-5.0, reverb=0.4
     ),
     "arp": Layer(
-        "arp",
+        "guest arp",
         "arp",
         ("harp",),
         lines=("02132413", "01232123"),
@@ -48,8 +51,8 @@ _ADDED: Final[dict[str, Layer]] = {
         pan=-0.25,
         reverb=0.35,
     ),
-    "bass": Layer("bass", "bass", ("bass-synth",), lines=("1-----1---5---1-",), range=(31, 50)),
-    "texture": Layer("texture", "texture", ("noise-rain",), level_db=-4.0, velocity=0.5),
+    "bass": Layer("guest bass", "bass", ("bass-synth",), lines=("1-----1---5---1-",), range=(31, 50)),
+    "texture": Layer("guest texture", "texture", ("noise-rain",), level_db=-4.0, velocity=0.5),
 }
 
 
@@ -81,11 +84,9 @@ def assemble(style: Style, plan: Plan, dice: Dice) -> Ensemble:
     kits = [name for kind in wanted if kind.place == "drums" for name in kind.names]
     own = [kit for kit in (drums.kits if drums else ()) if kit not in plan.unwanted]
     kit = kits[0] if kits else own[int(dice.fork("kit").throw().random() * len(own))] if own else _DEFAULT_KIT
-    if plan.only:
-        return _alone(players, drums, kit, plan)
-    if not players and drums is None:
-        players = [_substitute(style, plan)]
-    return Ensemble(tuple(players), drums, kit)
+    cast = _alone(players, drums, kit, plan) if plan.only else Ensemble(tuple(players), drums, kit)
+    heard = [player for player in cast.players if player.layer.role != "texture"]
+    return cast if heard or cast.drums is not None else replace(cast, players=(*cast.players, _substitute(style, plan)))
 
 
 def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: Dice) -> list[Player]:
@@ -101,12 +102,13 @@ def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: D
             if asked in waiting:
                 waiting.remove(asked)
             given[layer.instruments] = asked
-            own = [name for name in asked.names if name in allowed]
-            name = own[0] if own else next((n for n in asked.names if n not in plan.unwanted), asked.names[0])
+            own = [name for name in allowed if name in asked.names]
+            name = (
+                _drawn(own, dice) if own else next((n for n in asked.names if n not in plan.unwanted), asked.names[0])
+            )
             layer = msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0)  # noqa: PLW2901
         elif allowed:
-            # Layers that may choose among the same instruments choose the same one: two hands, one piano.
-            name = allowed[int(dice.fork("/".join(allowed)).throw().random() * len(allowed))]
+            name = _drawn(allowed, dice)
         else:
             continue
         players.append(Player(layer, name))
@@ -119,6 +121,11 @@ def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: D
         names.add(name)
         players.append(Player(msgspec.structs.replace(template, name=name), kind.names[0]))
     return players
+
+
+def _drawn(names: list[str], dice: Dice) -> str:
+    """One of the instruments; layers that may choose among the same ones choose the same: two hands, one piano."""
+    return names[int(dice.fork("/".join(names)).throw().random() * len(names))]
 
 
 def _asked(layer: Layer, allowed: list[str], waiting: list[Instrument]) -> Instrument | None:
@@ -147,7 +154,7 @@ def _alone(players: list[Player], drums: Drums | None, kit: str, plan: Plan) -> 
         layer = player.layer
         place = "harmony" if layer.role in {"chords", "arp"} else layer.role
         if _role(layer) in roles:
-            kept.append(player)
+            kept.append(Player(msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0), player.instrument))
             continue
         kind = _carrier(place, carriers, soloists)
         if kind is None or place in taken or (place == "bass" and kind.names[0] in _HIGH):
@@ -163,7 +170,9 @@ def _alone(players: list[Player], drums: Drums | None, kit: str, plan: Plan) -> 
             template = _ADDED["bass" if kind.place == "bass" else "melody"]
             name = f"{template.name} {number + 1}"
             kept.append(Player(msgspec.structs.replace(template, name=name, from_energy=0.0), kind.names[0]))
-    return Ensemble(tuple(kept), drums if "drums" in roles or kits else None, kits[0] if kits else kit)
+    # A drummer alone plays everything there is to play, however calm the style.
+    alone = msgspec.structs.replace(drums, from_energy={}) if drums is not None and not kept else drums
+    return Ensemble(tuple(kept), alone if "drums" in roles or kits else None, kits[0] if kits else kit)
 
 
 def _kinds(names: set[str]) -> list[Instrument]:
@@ -187,5 +196,5 @@ def _substitute(style: Style, plan: Plan) -> Player:
     """Everything the style has was refused: its first layer is played on something else."""
     free = [name for name in _SUBSTITUTES if name not in plan.unwanted]
     layers = [layer for layer in style.data.layers if f"role:{_role(layer)}" not in plan.unwanted]
-    layer = layers[0] if layers else _ADDED["chords"]
+    layer = msgspec.structs.replace(layers[0] if layers else _ADDED["chords"], from_energy=0.0, until_energy=1.0)
     return Player(layer, free[0] if free else "bell")
