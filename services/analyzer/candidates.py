@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from services.analyzer.features import Features
+from services.analyzer.features import Features, ranked
 from services.analyzer.sound import Doubles
 from services.analyzer.tempo import Pulse
 
@@ -123,7 +123,7 @@ def _shared_onsets(features: Features, lags: Lags, rows: int) -> Doubles:
     A light one does it best: it masks the seam, and draws no attention to it as the one of a bar does.
     """
     strength = features.flux.sum(axis=1).astype(np.float64)
-    strength = np.minimum(strength / (np.quantile(strength, 0.97) + 1e-9), 1)
+    strength = np.minimum(strength / (ranked(strength, 0.97) + 1e-9), 1)
     ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features) - 1)
     shared = np.minimum(strength[:rows][None, :], strength[ends])
     return np.asarray(np.maximum(0, 1 - np.abs(shared - LIGHT) / LIGHT))
