@@ -170,8 +170,10 @@ def _alone(players: list[Player], drums: Drums | None, kit: str, plan: Plan) -> 
             template = _ADDED["bass" if kind.place == "bass" else "melody"]
             name = f"{template.name} {number + 1}"
             kept.append(Player(msgspec.structs.replace(template, name=name, from_energy=0.0), kind.names[0]))
-    # A drummer alone plays everything there is to play, however calm the style.
-    alone = msgspec.structs.replace(drums, from_energy={}) if drums is not None and not kept else drums
+    alone = drums
+    if drums is not None and not any(drums.from_energy.get(drum, 0.0) < plan.energy - 0.1 for drum in drums.lines):
+        # A drummer alone plays, however calm the style.
+        alone = msgspec.structs.replace(drums, from_energy={})
     return Ensemble(tuple(kept), alone if "drums" in roles or kits else None, kits[0] if kits else kit)
 
 

@@ -56,9 +56,8 @@ def _nearest(old: _Voices, voices: _Voices, new: _Voices, passage: Passage) -> _
     for key, notes in old.items():
         first = [note for note in notes if note.start < half]
         attempts.append({**voices, key: first + [note for note in new.get(key, []) if note.start >= half]})
-        attempts.append(
-            {**voices, key: first + [replace(note, start=note.start + 1) for note in notes if note.start >= half]}
-        )
+        later = [replace(note, start=note.start + 1) for note in notes if half <= note.start < passage.length - 1]
+        attempts.append({**voices, key: first + later})
     return min(attempts, key=lambda attempt: abs(relation(_parts(old), _parts(attempt)) - aim))
 
 
