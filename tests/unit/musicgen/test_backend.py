@@ -267,6 +267,14 @@ def test_a_replaced_checkpoint_is_converted_anew(build: Build, paths: Paths) -> 
     assert not np.array_equal(first, second)
 
 
+def test_preparing_the_model_is_not_generation_time(build: Build) -> None:
+    backend = build()
+    _, first = run(backend, a_job(seconds=1))
+    _, second = run(backend, a_job(seconds=1))
+    assert first.download_s > 0
+    assert second.download_s == 0
+
+
 def test_the_model_works_without_its_source(build: Build, paths: Paths) -> None:
     backend = build()
     first, _ = run(backend, a_job(seconds=1, seed=1))

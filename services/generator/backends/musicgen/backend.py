@@ -174,7 +174,9 @@ class MusicGenBackend:
         present = {each.name: each for each in self._store.installed()}
         self._require(job, present)
         name = self._choose(job.model, present)
-        converted, revision = self._converted(name, control)
+        began = time.monotonic()
+        converted, revision, made = self._converted(name, control)
+        preparing_s = time.monotonic() - began if made else 0.0
         device = _device(job.device if job.device != "auto" else self._settings.device)
         engine = self._load(converted, device, control)
         parent = None
@@ -193,6 +195,7 @@ class MusicGenBackend:
             model=name,
             revision=revision,
             precision=converted.manifest.precision,
+            preparing_s=preparing_s,
             parent=parent,
             codes_folder=self._codes_folder,
             finished=lambda factor: _write_speed(converted.folder, factor, self._threads, device),
@@ -215,17 +218,18 @@ class MusicGenBackend:
         name = base_name(wanted or self._settings.model)
         return name if name in present else next(iter(present))
 
-    def _converted(self, name: str, control: JobControl) -> tuple[Converted, str]:
-        """The model in the wanted precision, converted now if it is not yet or if its source was replaced."""
+    def _converted(self, name: str, control: JobControl) -> tuple[Converted, str, bool]:
+        """The model in the wanted precision, its revision, and whether it had to be made now."""
         here = self._store.look(name)
         precision = cast(Precision, self._settings.precision)
         found = here.converted.get(precision)
         if here.source is None:
             if found is None:
                 found = next(iter(here.converted.values()))
-            return found, found.manifest.revision
+            return found, found.manifest.revision, False
         checkpoint = Checkpoint(here.source.folder)
-        if found is None or found.manifest.fingerprint != checkpoint.fingerprint():
+        stale = found is None or found.manifest.fingerprint != checkpoint.fingerprint()
+        if found is None or stale:
             if self._engine is not None and self._engine.folder == self._store.converted_folder(name, precision):
                 self.unload()
             found = convert(
@@ -236,7 +240,7 @@ class MusicGenBackend:
                 report=lambda done: control.report(done, "preparing the model, this once"),
                 check=control.check,
             )
-        return found, found.manifest.revision
+        return found, found.manifest.revision, stale
 
     def _load(self, converted: Converted, device: Device, control: JobControl) -> Engine:
         wanted = (converted.folder, converted.manifest.source_hash, device)
@@ -277,6 +281,8 @@ class _Session:
     model: str
     revision: str
     precision: str
+    preparing_s: float
+    """Spent on converting the model: no more generation than its download."""
     parent: KeptCodes | None
     codes_folder: Path
     finished: Callable[[float], None]
@@ -332,7 +338,9 @@ class _Session:
             start = (whole.shape[1] - new.shape[1]) * shape.hop
             path = self.codes_folder / f"{job.job_id}.npz"
             KeptCodes(whole, self.model, shape.sample_rate, shape.hop, shape.sample_rate, start).save(path)
-            self._facts.append(ClipFacts(recipe=self._recipe(job, seed, known), codes_path=path))
+            self._facts.append(
+                ClipFacts(recipe=self._recipe(job, seed, known), codes_path=path, download_s=self.preparing_s)
+            )
 
     def _recipe(self, job: Job, seed: int, known: NDArray[np.int64] | None) -> Recipe:
         splice = None
