@@ -122,5 +122,5 @@ def test_facts_wait_for_the_last_block() -> None:
 
 
 def test_figures_out_of_range_are_a_backend_error_with_the_range() -> None:
-    with pytest.raises(BackendError, match="20 to 300 bpm"):
+    with pytest.raises(BackendError, match="20 to 400 bpm"):
         ComposerBackend().generate(job(bpm=7.0), JobControl())

@@ -86,7 +86,7 @@ def test_unknown_words_change_only_the_seed() -> None:
 def test_any_text_becomes_a_plan(text: str) -> None:
     plan = make_plan(text, 3, builtin())
     assert plan.style in builtin()
-    assert 20 <= plan.bpm <= 300
+    assert 20 <= plan.bpm <= 400
 
 
 @settings(max_examples=40, deadline=None)

@@ -17,7 +17,7 @@ from services.generator.backends.composer.prompt.lexicon import Lexicon, Mood, f
 from services.generator.backends.composer.score import Meter
 from services.generator.backends.composer.style import Style
 
-TEMPO_RANGE: Final = (20.0, 300.0)
+TEMPO_RANGE: Final = (20.0, 400.0)
 _MOOD_ENERGY: Final = 0.18
 _READ: Final = 4_000
 """Characters of a prompt that are read; the rest still makes the seed."""
