@@ -57,9 +57,10 @@ def choose_stop(style: Style, meter: Meter, rng: random.Random) -> float:
 
 def stopped(notes: Mapping[str, list[Note]], tacet: set[str], stop: float, passage: Passage) -> dict[str, list[Note]]:
     """Silence the parts of ``tacet`` for the last ``stop`` quarter notes of a section of four bars or more."""
-    end = passage.length - stop
     if not stop or passage.bars < 4:
         return dict(notes)
+    # Sections of four bars come round so soon that more than a beat of it would be a mannerism.
+    end = passage.length - (stop if passage.bars >= 8 else min(stop, 1.0))
     return {name: _until(part, end) if name in tacet else part for name, part in notes.items()}
 
 
