@@ -203,7 +203,7 @@ class Writer:
         self._written = time.monotonic()
         if lateness > self.health.worst_lateness_s and self.blocks > _REPORT_BLOCKS:
             self.health = replace(self.health, worst_lateness_s=lateness)
-        if not well:
+        if not well and self._lent:  # the stopgap between two devices is heard by nobody
             self.health = replace(self.health, underruns=self.health.underruns + 1)
             if self._output.driver != "null" and lateness < _ASLEEP_S:
                 self._grow(lateness)
