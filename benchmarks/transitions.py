@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.analyzer.key import parse_key
-from services.analyzer.loudness import power_curve, true_peak
+from services.analyzer.loudness import k_weighted, true_peak
 from services.analyzer.making import FinishedLoop, make_loop
 from services.analyzer.transitions import Plan, plan_transition, render_transition
 from services.analyzer.transitions.stretch import stretched
@@ -122,8 +122,9 @@ def downbeat_errors(plan: Plan, audio: Audio, origin: int, beat: float) -> list[
 
 
 def level(audio: Audio) -> float:
-    curve = power_curve(audio, STATION_RATE)
-    return float(-0.691 + 10 * np.log10(curve[-1] / len(audio) + 1e-12))
+    channels = (np.ascontiguousarray(audio[:, channel]) for channel in range(audio.shape[1]))
+    power = sum(float(np.square(k_weighted(channel, STATION_RATE), dtype=np.float64).mean()) for channel in channels)
+    return float(-0.691 + 10 * np.log10(power + 1e-12))
 
 
 def measure(pair: tuple[tuple[Loop, Audio], tuple[Loop, Audio]], errors: Errors) -> None:
