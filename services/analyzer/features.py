@@ -17,8 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from services.analyzer.loudness import k_response
 from services.analyzer.sound import Doubles, Floats, Sound
+from shared.k_weighting import k_response
 
 HOP_S: Final = 0.025
 BANDS: Final = 24

@@ -14,11 +14,11 @@ from services.generator.backends.composer.sound.cache import NOTES, TABLES
 from services.generator.backends.composer.sound.drums import KICKS
 from services.generator.backends.composer.sound.gate import RELEASE_END, gate
 from services.generator.backends.composer.sound.instruments import Instrument
-from services.generator.backends.composer.sound.loudness import k_weighting
 from services.generator.backends.composer.sound.pads import Pad
 from services.generator.backends.composer.sound.soundfont import Player
 from services.generator.backends.composer.sound.tone import Tone
 from services.generator.backends.composer.sound.tuning import cents_off
+from shared.k_weighting import k_response
 from shared.units import Audio
 
 _TIMBRES: Final = 6
@@ -158,7 +158,7 @@ class Band:
         padded = np.zeros((steps * step, sound.shape[1]), np.float32)
         padded[: len(sound)] = sound
         bins = np.abs(np.fft.rfft(padded.reshape(steps, step, -1), axis=1)) ** 2 * (2.0 / step / step)
-        heard = np.einsum("sbc,b->s", bins, k_weighting(step, rate) ** 2) / sound.shape[1]
+        heard = np.einsum("sbc,b->s", bins, k_response(step, rate) ** 2) / sound.shape[1]
         loudest = float(np.convolve(heard, np.full(5, 0.2), "valid").max())
         gain = 1.0 if one.rings else _LEVEL / math.sqrt(max(loudest, 1e-10))
         return np.concatenate([[gain], heard.reshape(-1, 2).mean(axis=1)])

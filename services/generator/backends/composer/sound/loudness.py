@@ -1,6 +1,7 @@
 """Loudness and true peak by ITU-R BS.1770-4, in numpy alone.
 
-The K-weighting is applied as a frequency response; the gates are the standard's (−70 LUFS and −10 LU).
+The K-weighting is applied as a frequency response (`shared.k_weighting`); the gates are the standard's (−70 LUFS and
+−10 LU).
 """
 
 from __future__ import annotations
@@ -9,20 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
+from shared.k_weighting import k_response
 from shared.units import Audio, Lufs
 
 SILENCE = Lufs(-70.0)
 _BLOCK = 128
 _TAPS = 12
 _BATCH = 64
-
-
-def k_weighting(length: int, rate: int) -> NDArray[np.float32]:
-    """|H| of the standard's two filters at the bins of a real transform of this length.
-
-    Designed for any rate from their analogue figures (annex 1 of the standard).
-    """
-    return TABLES.get(("k-weighting", length, rate), lambda: _k_weighting(length, rate))
 
 
 def block_power(audio: Audio, rate: int) -> NDArray[np.float64]:
@@ -33,7 +27,7 @@ def block_power(audio: Audio, rate: int) -> NDArray[np.float64]:
     step = max(64, round(0.1 * rate))
     steps = max(1, len(audio) // step)
     power = np.zeros(steps)
-    gain = k_weighting(step, rate) ** 2 * np.float32(2.0 / step / step)
+    gain = k_response(step, rate) ** 2 * np.float32(2.0 / step / step)
     for channel in range(audio.shape[1]):
         pieces = np.resize(audio[: steps * step, channel], (steps, step))
         for first in range(0, steps, _BATCH):
@@ -87,29 +81,3 @@ def _oversampling() -> NDArray[np.float32]:
         for frame in range(_BLOCK):
             matrix[frame + 1 : frame + 1 + 2 * _TAPS, phase, frame] = taps / taps.sum()
     return matrix.reshape(_BLOCK + 2 * _TAPS, 3 * _BLOCK)
-
-
-def _k_weighting(length: int, rate: int) -> NDArray[np.float32]:
-    z = np.exp(-2j * np.pi * np.fft.rfftfreq(length))
-    gain = np.ones(len(z))
-    for b, a in (_shelf(rate), _rumble(rate)):
-        gain *= np.abs((b[0] + b[1] * z + b[2] * z * z) / (a[0] + a[1] * z + a[2] * z * z))
-    return gain.astype(np.float32)
-
-
-_Coefficients = tuple[tuple[float, float, float], tuple[float, float, float]]
-
-
-def _shelf(rate: int) -> _Coefficients:
-    gain, q, corner = 10.0 ** (3.999843853973347 / 20.0), 0.7071752369554196, 1681.974450955533
-    k = float(np.tan(np.pi * corner / rate))
-    middle = gain**0.4996667741545416
-    b = (gain + middle * k / q + k * k, 2.0 * (k * k - gain), gain - middle * k / q + k * k)
-    return b, (1.0 + k / q + k * k, 2.0 * (k * k - 1.0), 1.0 - k / q + k * k)
-
-
-def _rumble(rate: int) -> _Coefficients:
-    q, corner = 0.5003270373238773, 38.13547087602444
-    k = float(np.tan(np.pi * corner / rate))
-    a = (1.0 + k / q + k * k, 2.0 * (k * k - 1.0), 1.0 - k / q + k * k)
-    return (a[0], -2.0 * a[0], a[0]), a  # the standard's numerator is (1, -2, 1) before its normalisation by a[0]
