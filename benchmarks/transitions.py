@@ -145,9 +145,11 @@ def measure(pair: tuple[tuple[Loop, Audio], tuple[Loop, Audio]], errors: Errors)
         [one[np.arange(plan.exit_frame - 400, plan.exit_frame) % len(one)], change, other[plan.entry_frame :][:400]]
     )
     curve = np.abs(np.diff(around, n=2, axis=0)).max(axis=1)
-    for at in (399, 399 + len(change)):
-        usual = np.quantile(curve[max(0, at - 390) : at + 390], 0.99)
-        errors.step.append(float(curve[at - 1 : at + 2].max() / max(usual, 1e-5)))
+    # A stroke on the bar line is no seam: each join is held against the loop's own course at that place.
+    for at, loop, frame in ((399, one, plan.exit_frame), (399 + len(change), other, plan.entry_frame)):
+        own = np.abs(np.diff(loop[np.arange(frame - 390, frame + 390) % len(loop)], n=2, axis=0)).max(axis=1)
+        usual = max(float(own[386:394].max()), float(np.quantile(own, 0.99)), 1e-5)
+        errors.step.append(float(curve[at - 1 : at + 2].max() / usual))
     if plan.kind == "blend":
         errors.stretch.append(max(plan.beats) / min(plan.beats) - 1)
         for audio, origin, beat in ((one, plan.exit_frame, plan.first_beat), (other, plan.begin, plan.second_beat)):

@@ -158,10 +158,11 @@ def _levelled(mixed: Audio, first: Audio, second: Audio, fall: Column, rise: Col
     smooth = [np.convolve(np.pad(curve, 3, mode="edge"), kernel, mode="valid") for curve in (got, wished)]
     decibels = 10 * np.log10((smooth[1] + 1e-12) / (smooth[0] + 1e-12))
     decibels = np.clip(decibels, -_MOST_DB, _MOST_DB)
-    points = np.concatenate([[0], edges + _LEVEL_STEP // 2, [len(mixed)]])
-    gains = np.concatenate([[0.0], decibels, [0.0]])
-    order = np.minimum(points, len(mixed))
-    gain = 10 ** (np.interp(np.arange(len(mixed)), order, gains) / 20)
+    middles = edges + _LEVEL_STEP // 2
+    inner = middles < len(mixed) - _LEVEL_STEP // 2  # the last one leaves time to come back to nothing at the join
+    points = np.concatenate([[0], middles[inner], [len(mixed)]])
+    gains = np.concatenate([[0.0], decibels[inner], [0.0]])
+    gain = 10 ** (np.interp(np.arange(len(mixed)), points, gains) / 20)
     return np.asarray(mixed * gain[:, None], np.float32)
 
 
