@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +25,3 @@ def bus(paths: Paths) -> Iterator[Bus]:
     opened = Bus(paths)
     yield opened
     opened.close(linger_ms=0)
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """The system lets this process write no file beyond a thousand bytes, as if the disk were full."""
-    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, most))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))

@@ -16,6 +16,7 @@ from shared.audio_files import snap_to_grid, write_wav
 from shared.errors import AudioFileError, StoreError, UsageError
 from shared.music import BeatGrid, Loop, Recipe, Section
 from shared.units import Audio
+from tests.full_disk import full_disk
 
 RATE = 48_000
 FRAMES = 96_000
@@ -175,11 +176,9 @@ def test_a_folder_without_permission_is_one_sentence(
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_a_disk_without_room_is_one_sentence_and_leaves_nothing(
-    loop: Loop, tmp_path: Path, suffix: str, small_files: None
-) -> None:
+def test_a_disk_without_room_is_one_sentence_and_leaves_nothing(loop: Loop, tmp_path: Path, suffix: str) -> None:
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="cannot be written"), full_disk():
         saved(loop, tmp_path / f"full.{suffix}")
     assert sorted(tmp_path.iterdir()) == before
 

@@ -9,6 +9,7 @@ import soundfile
 from shared.audio_files import from_bytes, read_audio, read_within, snap_to_grid, to_flac, write_wav
 from shared.errors import AudioFileError
 from shared.units import Audio
+from tests.full_disk import full_disk
 
 RATE = 48_000
 
@@ -81,7 +82,7 @@ def test_a_path_outside_the_folder_is_refused(tmp_path: Path, noise: Audio) -> N
     read_within(inside, _write(inside / "b.wav", noise))
 
 
-def test_a_disk_without_room_is_one_sentence_and_leaves_nothing(tmp_path: Path, small_files: None) -> None:
-    with pytest.raises(AudioFileError, match="free some disk space"):
+def test_a_disk_without_room_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AudioFileError, match="free some disk space"), full_disk():
         write_wav(tmp_path / "x.wav", np.zeros((48_000, 2), np.float32), 48_000)
     assert not list(tmp_path.iterdir())
