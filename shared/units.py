@@ -4,7 +4,7 @@ Conventions
 -----------
 - Audio is ``numpy.float32`` of shape ``(frames, channels)``, full scale ±1.0.
 - A position is a count of *frames* at the sample rate of the audio it points into; an end is exclusive.
-- Beats, downbeats, loop points and splices are frames; tempo is quarter notes (the metre's beats) a minute.
+- Beats, downbeats, loop points and splices are frames; tempo is quarter notes a minute, in every metre.
 - Levels are LUFS (ITU-R BS.1770-4), peaks are dBTP (true peak), gains are decibels.
 """
 

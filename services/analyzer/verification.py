@@ -37,7 +37,7 @@ def _positions(frames: int, rate: int, truth: Truth) -> Rejection | None:
     if truth.sections and at != end:
         return _wrong("its sections do not fill its loop", {"end": at})
     if truth.bpm and truth.bars and truth.beats_per_bar:
-        told = truth.bars * truth.beats_per_bar * 60 / truth.bpm * rate
+        told = truth.bars * _quarters(truth) * 60 / truth.bpm * rate
         if abs(told / (end - start) - 1) > LENGTH_TOLERANCE:
             return _wrong(
                 f"{truth.bars} bars last {told / rate:.2f} s, its loop {(end - start) / rate:.2f} s",
@@ -47,6 +47,12 @@ def _positions(frames: int, rate: int, truth: Truth) -> Rejection | None:
     if grid is not None and any(not start <= beat < end for beat in grid.beats + grid.downbeats):
         return _wrong("a beat lies outside its loop", {})
     return None
+
+
+def _quarters(truth: Truth) -> float:
+    """Quarter notes in a bar, which is what the tempo counts: 3.5 of them in 7/8."""
+    unit = (truth.meter or "").partition("/")[2]
+    return (truth.beats_per_bar or 4) * 4 / int(unit) if unit.isdecimal() and int(unit) else truth.beats_per_bar or 4
 
 
 def _wraps(sound: Sound, truth: Truth) -> Rejection | None:

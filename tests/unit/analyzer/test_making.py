@@ -96,6 +96,16 @@ def test_a_composed_clip_of_another_rate_keeps_its_proportions() -> None:
     assert loop.sections[1].start == 2 * truth.sections[1].start
 
 
+def test_tempo_counts_quarters_whatever_the_metre() -> None:
+    body, _ = composed()
+    # Sixteen seconds at 120 quarters a minute: 32 quarters, or eight bars of eight eighths.
+    told = {"loop_start": 0, "loop_end": len(body), "bpm": 120.0, "beats_per_bar": 8, "bars": 8}
+    assert isinstance(make_loop(body, 48_000, truth=Truth(**told, meter="8/8")), FinishedLoop)
+    answer = make_loop(body, 48_000, truth=Truth(**told, meter="8/4"))
+    assert isinstance(answer, Rejection)
+    assert answer.code == "wrong-truth"
+
+
 def test_a_truth_that_lies_is_refused() -> None:
     body, truth = composed()
     for bad in (
