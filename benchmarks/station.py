@@ -228,7 +228,7 @@ def kill(times: int, seed: int, services: tuple[str, ...]) -> None:
             processes_left_after_2_s=orphans,
             **observer.ear.figures(),
         )
-    observer.until(30)
+    observer.until(2)
     state = observer.controller
     say(
         figure="leases",

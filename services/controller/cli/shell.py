@@ -22,7 +22,7 @@ from shared.runtime.locks import is_locked
 GREETING = """\
 INFINI LOOP {version}: music that goes on.
 Say what you would like to hear:  start 'calm piano, rain on the window'
-skip, pause, stop, save FILE, like, set, status; help lists all; Tab completes.
+skip, pause, hold, stop, save FILE, set, status; help lists all; Tab completes.
 The page and the stream: {url}
 quit leaves this shell; the music may go on."""
 LEAVING = ("quit", "exit", "bye")
