@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,15 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
     assert sentence in done.stderr
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """As at a terminal: tests that run in the background would hand down that SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_ends_it_with_everything_it_began(paths: Paths, tmp_path: Path) -> None:
     environment = {**os.environ, "INFINILOOP_HOME": str(paths.config.parent), **with_musicgpt(paths)}
     command = [sys.executable, "-m", "services", "generate", "never returning", "-o", str(tmp_path / "x.wav")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,10 +47,14 @@ class Clock:
 class Band:
     """Plays notes of any instrument at one rate, kicks in one key. Without a ``player`` all sound is synthesised."""
 
-    def __init__(self, clock: Clock, tonic: int, player: Player | None) -> None:
+    def __init__(
+        self, clock: Clock, tonic: int, player: Player | None, check: Callable[[], None] = lambda: None
+    ) -> None:
         self.clock = clock
         self.tonic = tonic
         self.player = player
+        # Asked before every note: a tone that nobody has rendered yet takes up to a tenth of a second.
+        self._check = check
 
     def play(self, part: Part, one: Instrument, into: Audio, *, wrap: bool) -> None:
         """Add a part's notes to a section ``(frames, 2)``; what rings beyond its end goes round, or is cut."""
@@ -57,6 +62,7 @@ class Band:
         for note in part.notes:
             if note.velocity <= 0.0:
                 continue
+            self._check()
             sound = self._note(one, note)
             start = self.clock.frames(note.start)
             if not wrap:
@@ -75,6 +81,7 @@ class Band:
         for note in part.notes:
             if note.velocity <= 0.0:
                 continue
+            self._check()
             held = self._held(note)
             gain, power = self._measured(one, self._asked(one, note, held))
             count = len(power) if one.rings else max(1, round(held / self.clock.rate / CELL_S))

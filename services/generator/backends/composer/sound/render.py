@@ -74,7 +74,7 @@ def render_piece(
     control = _Control(progress, cancelled)
     bounds = section_bounds(score, sample_rate)
     clock = Clock(sample_rate, float(score.bpm))
-    band = Band(clock, score.tonic, _player() if samples else None)
+    band = Band(clock, score.tonic, _player() if samples else None, control.check)
     sections = score.sections if fold else (_played_through(score),)
     end = bounds[-1][1] if bounds else 0
     lengths = [stop - start for start, stop in bounds] if fold else [end + round((_TAIL_S + _APART_S) * sample_rate)]
