@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-STANDALONE = ("composer.py", "composer_sound.py", "loops.py", "musicgen.py", "player.py", "render.py", "stream.py")
+STANDALONE = (
+    "composer.py",
+    "composer_heard.py",
+    "composer_sound.py",
+    "loops.py",
+    "musicgen.py",
+    "player.py",
+    "render.py",
+    "stream.py",
+    "transitions.py",
+)
 
 if __name__ == "__main__":
     here = Path(__file__).parent
