@@ -3,6 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 TOOLS := .venv-dev
 BIN := $(TOOLS)/bin
+# Most tests wait for real processes: two at a time take half as long.
+WORKERS := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help start test check format bench lock clean environment tools
@@ -21,14 +23,14 @@ start: environment ## Start the station here; Ctrl-C ends it
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(VENV)/bin/honcho start --no-prefix
 
 test: tools ## Run the tests (no sound card, no root)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(WORKERS)
 
 check: tools ## Formatting, lint, types, layers, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 format: tools ## Format the code
 	$(BIN)/ruff format .
