@@ -111,7 +111,8 @@ def test_a_block_allocates_no_array_in_steady_state() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak - before < out.nbytes // 4
+    # Not even a channel's worth; the test runner's own thread may take a few objects meanwhile.
+    assert peak - before < out.nbytes // 2
 
 
 def test_a_change_behind_the_present_is_refused() -> None:

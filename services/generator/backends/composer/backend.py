@@ -15,6 +15,7 @@ from services.generator.backends.composer.midi import midi_bytes
 from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS, Asked, Plan, developed, make_plan
 from services.generator.backends.composer.prompt.nudge import nudge
 from services.generator.backends.composer.score import Score
+from services.generator.backends.composer.sound.cache import NOTES
 from services.generator.backends.composer.style import Shelf, Style, with_folder
 from services.generator.backends.composer.truth import truth_of
 from shared.errors import BackendError, InfiniLoopError, JobRefused
@@ -87,7 +88,12 @@ class ComposerBackend:
         finished: list[ClipFacts] = []
 
         def blocks() -> Iterator[Audio]:
-            piece = _rendered(score, self._sample_rate, control)
+            try:
+                piece = _rendered(score, self._sample_rate, control)
+            finally:
+                # The next piece is in another key and tempo and would find few of them; held until the cache is full,
+                # they would let the process grow for half an hour.
+                NOTES.clear()
             for start in range(0, len(piece.samples), _BLOCK):
                 control.check()
                 yield piece.samples[start : start + _BLOCK]
