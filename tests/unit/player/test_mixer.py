@@ -102,17 +102,20 @@ def test_a_block_allocates_no_array_in_steady_state() -> None:
     out = np.empty((960, 2), np.float32)
     for _ in range(60):
         mixer.render(out)
+    taken = []
     tracemalloc.start()
     try:
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        for _ in range(200):
-            mixer.render(out)
-        _, peak = tracemalloc.get_traced_memory()
+        # What the mixer takes it takes every time; the test runner's own thread may take something during one of them.
+        for _ in range(5):
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            for _ in range(200):
+                mixer.render(out)
+            _, peak = tracemalloc.get_traced_memory()
+            taken.append(peak - before)
     finally:
         tracemalloc.stop()
-    # Not even a channel's worth; the test runner's own thread may take a few objects meanwhile.
-    assert peak - before < out.nbytes // 2
+    assert min(taken) < out.nbytes // 4
 
 
 def test_a_change_behind_the_present_is_refused() -> None:
