@@ -36,6 +36,20 @@ def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
         ) from error
 
 
+def set_aside(path: Path) -> Path:
+    """Move a file that cannot be understood out of the way, keeping it, and return where it is: ``name.broken-1`` …
+
+    Raises
+    ------
+    OSError
+        It cannot be moved; each caller says in its own words what follows from that.
+    """
+    number = 1
+    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    return path.rename(aside)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from shared.durable import set_aside
 from shared.errors import StoreError
 from shared.music import Loop
 from shared.paths import Paths
@@ -142,10 +143,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _set_aside(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
-        number += 1
-    path.rename(aside)
+    aside = set_aside(path)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     return aside

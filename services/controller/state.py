@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from services.controller.leases import Counts, Lease
-from shared.durable import replace_file
+from shared.durable import replace_file, set_aside
 from shared.errors import StoreError
 from shared.music import Loop
 from shared.paths import Paths
@@ -88,10 +88,7 @@ def save(paths: Paths, state: StationState) -> None:
 
 
 def _set_aside(path: Path) -> str:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
-        number += 1
-    path.rename(aside)
+    aside = set_aside(path)
     sentence = f"The station's memory in {path} was damaged and set aside as {aside}; prompt and queue begin anew."
     log.warning("%s", sentence)
     return sentence

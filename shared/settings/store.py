@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.durable import replace_file
+from shared.durable import replace_file, set_aside
 from shared.errors import SettingError, StoreError
 from shared.paths import Paths
 from shared.settings.analyzer import AnalyzerSettings
@@ -149,11 +149,8 @@ def set_aside_broken(paths: Paths) -> str | None:
     problems: list[str] = []
     if not path.exists() or _read_file(path, problems) or not problems or not os.access(path, os.R_OK):
         return None
-    number = 1
-    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
-        number += 1
     try:
-        path.rename(aside)
+        aside = set_aside(path)
     except OSError as error:
         return f"{problems[0]} It could not be set aside ({error.strerror}); the defaults are used."
     return f"{problems[0]} It was set aside as {aside}; the defaults are used."

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from shared import settings
-from shared.durable import replace_file
+from shared.durable import replace_file, set_aside
 from shared.errors import StoreError, UsageError
 from shared.messages import PROMPT_LIMIT
 from shared.paths import Paths
@@ -190,11 +190,8 @@ def open_book(paths: Paths) -> tuple[PresetBook, str | None]:
     try:
         changes = _read(path)
     except StoreError as error:
-        number = 1
-        while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
-            number += 1
         try:
-            path.rename(aside)
+            aside = set_aside(path)
         except OSError:
             return book, f"{error} It stays where it is; the station's own presets are used."
         return book, f"{error} It was set aside as {aside}; the station's own presets are used."
