@@ -8,18 +8,19 @@ missed stays missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from random import Random
 
 from msgspec.structs import replace
 
-from services.controller import choice
 from services.controller.demand import Demand, View, weigh
-from services.controller.effects import Effect, Heard, Shelve, ToAnalyzer, ToPlayer, Unshelve
+from services.controller.effects import Effect, Shelve, ToAnalyzer, ToPlayer, Unshelve
 from services.controller.foreman import Foreman
 from services.controller.jobs import shaped
+from services.controller.making import next_job, wants_bridge
 from services.controller.naming import named
-from services.controller.state import HISTORY, StationState
-from services.controller.workers import FALLBACK, Worker
+from services.controller.state import StationState
+from services.controller.stock import Stock
+from services.controller.wanting import Preparations, wanted
+from services.controller.workers import Worker
 from shared.messages import (
     AnalyzerStatus,
     AnyMessage,
@@ -34,7 +35,6 @@ from shared.messages import (
     LoopRefused,
     PlayerHello,
     PlayerStatus,
-    Prepare,
     Progress,
     Ready,
     Status,
@@ -42,8 +42,6 @@ from shared.messages import (
 )
 from shared.music import Loop
 from shared.settings import Settings
-
-SONGS_REMEMBERED = 8
 
 
 class Station:
@@ -59,22 +57,18 @@ class Station:
     def __init__(self, state: StationState, settings: Settings, shelf: Iterable[Loop], now: float) -> None:
         self.state = state
         self.settings = settings
-        self.shelf: dict[str, Loop] = {loop.loop_id: loop for loop in shelf}
+        self.stock = Stock(state, shelf)
         self.foreman = Foreman(state.leases, state.counts, now)
         self.player: PlayerStatus | None = None
         self.listeners = 0
         self.restarts: dict[str, int] = {}
         self.disk_free: int | None = None
-        self._dirty = True
         self.waiting = ""
-        self._sounding = ""
-        self._songs: dict[str, Loop] = {}
+        self._dirty = True
         self._pids: dict[str, int] = {}
         self._last_heard = now
-        self._prepared: set[tuple[str, str]] = set()
+        self._preparations = Preparations()
         self._wanted = Wanted(number=state.wanted_number, playing=False)
-        for loop in state.unshelved:
-            self.shelf.setdefault(loop.loop_id, loop)
 
     # -- what others see ----------------------------------------------------------------------------------------------
 
@@ -92,14 +86,18 @@ class Station:
         return self._wanted
 
     @property
+    def shelf(self) -> dict[str, Loop]:
+        """The loops whose files are there, by name."""
+        return self.stock.shelf
+
+    @property
     def sounding(self) -> Loop | None:
         """The loop that sounds, where it is known."""
-        return self.shelf.get(self._sounding) or self._songs.get(self._sounding)
+        return self.stock.sounding
 
     def previous(self) -> Loop | None:
         """The loop that sounded before this one."""
-        earlier = [loop_id for loop_id in self.state.history if loop_id != self._sounding]
-        return next((found for loop_id in reversed(earlier) if (found := self._find(loop_id))), None)
+        return self.stock.previous()
 
     def remembered(self) -> StationState:
         """The state as it is to be saved."""
@@ -108,15 +106,12 @@ class Station:
         return self.state
 
     def needed_loops(self) -> set[str]:
-        """Loops whose files must stay: named to the player, held by it, not heard yet, or heard last."""
-        held = set(self.player.held) if self.player is not None else set()
-        recent = {loop.loop_id for loop in (self.sounding, self.previous()) if loop is not None}
-        return held | recent | set(self.state.fresh) | {loop.loop_id for loop in self._wanted.queue}
+        """Loops whose files must stay."""
+        return self.stock.needed(self.player.held if self.player is not None else (), self._wanted.queue)
 
     def unshelve(self, loop_ids: Iterable[str]) -> None:
         """These files are gone."""
-        for loop_id in loop_ids:
-            self.shelf.pop(loop_id, None)
+        self.stock.drop(loop_ids)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -154,7 +149,7 @@ class Station:
                 return self._player(status.state, now)
             case AnalyzerStatus() if begun_again:
                 self.foreman.analyzer_began_again(now)
-                self._prepared.clear()
+                self._preparations.forget()
             case DashboardStatus():
                 listeners, self.listeners = self.listeners, status.state.listeners
                 if listeners != self.listeners:
@@ -238,7 +233,7 @@ class Station:
         self._dirty = True
         if loop.epoch == state.epoch and loop.loop_id not in state.history:
             state.fresh += (loop.loop_id,)
-            anchor = self._find(state.anchor)
+            anchor = self.stock.find(state.anchor)
             if anchor is None or (anchor.bridge and not loop.bridge):
                 state.anchor = loop.loop_id
         return [Shelve(loop)]
@@ -254,13 +249,11 @@ class Station:
     def _player(self, status: PlayerStatus, now: float) -> list[Effect]:
         before, self.player = self.player, status
         if status.loop is not None:
-            self._songs[status.loop.loop_id] = status.loop
-            while len(self._songs) > SONGS_REMEMBERED:
-                self._songs.pop(next(iter(self._songs)))
-        sounding = self._sounding
+            self.stock.know(status.loop)
+        sounding = self.stock.sounding_id
         done = self._sounds(status.loop_id or "")
         if (
-            sounding != self._sounding
+            sounding != self.stock.sounding_id
             or before is None
             or before.output_ok != status.output_ok
             or before.held != status.held
@@ -269,16 +262,9 @@ class Station:
         return done
 
     def _sounds(self, loop_id: str) -> list[Effect]:
-        if not loop_id or loop_id == self._sounding:
-            return []
-        self._sounding = loop_id
-        state = self.state
-        state.fresh = tuple(each for each in state.fresh if each != loop_id)
-        self._dirty = True
-        if state.history[-1:] == (loop_id,):
-            return []
-        state.history = (*state.history, loop_id)[-HISTORY:]
-        return [Heard(loop_id)] if loop_id in self.shelf else []
+        done = self.stock.sounds(loop_id)
+        self._dirty |= done is not None
+        return done or []
 
     # -- the plan -----------------------------------------------------------------------------------------------------
 
@@ -303,7 +289,7 @@ class Station:
                 paused=self.state.paused and not self.listeners,
                 stopped=self.state.stopped and not self.listeners,
                 unheard_s=now - self._last_heard,
-                fresh=sum(loop_id in self.shelf and not self.shelf[loop_id].bridge for loop_id in self.state.fresh),
+                fresh=sum(not loop.bridge for loop in self.stock.fresh),
                 leases=foreman.leases.open,
                 epoch=self.state.epoch,
                 workers=len(foreman.workers),
@@ -318,102 +304,20 @@ class Station:
         """The next job, if one is wanted."""
         if self._demand(now).jobs < 1:
             return None
-        state, bridge = self.state, self._wants_bridge(worker)
-        state.jobs_named += 1
-        dice = Random(f"{state.salt}:{state.epoch}:{state.jobs_named}")
-        seed, first = self._seed(dice, bridge=bridge)
-        bpm, key = choice.ask_for(None if first else self._find(state.anchor), state.prompt, dice)
-        return Job(
-            job_id=f"{state.epoch}-{state.jobs_named}-{state.salt}",
-            token="new",
-            epoch=state.epoch,
-            prompt=state.prompt,
-            backend=backend,
-            bpm=bpm,
-            key=key,
-            seed=seed,
-            bridge=bridge,
-        )
-
-    def _wants_bridge(self, worker: Worker) -> bool:
-        """Whether a single section is composed at once, because this prompt's first song takes its time."""
-        composer = worker.capabilities.get(FALLBACK)
-        return (
-            self.settings.controller.bridge
-            and composer is not None
-            and composer.available
-            and not any(loop.epoch == self.state.epoch for loop in self.shelf.values())
-            and not any(lease.job.epoch == self.state.epoch for lease in self.foreman.leases.open)
-        )
-
-    def _seed(self, dice: Random, *, bridge: bool) -> tuple[int, bool]:
-        """A new seed; for a prompt's first song its bridge's, so that the composer goes on with the same music.
-
-        The second value says that it is one of these two, which nothing else has to fit.
-        """
-        state = self.state
-        if bridge:
-            state.bridge_seed = dice.randrange(2**31)
-            return state.bridge_seed, True
-        seed, state.bridge_seed = state.bridge_seed, None
-        return (dice.randrange(2**31), False) if seed is None else (seed, True)
+        bridge = self.settings.controller.bridge and wants_bridge(self.state, self.stock, self.foreman, worker)
+        return next_job(self.state, self.stock, backend, bridge=bridge)
 
     def _want(self) -> list[Effect]:
-        state, player = self.state, self.settings.player
-        wanted = Wanted(
-            number=self._wanted.number,
-            playing=not state.paused and not state.stopped,
-            stopped=state.stopped,
-            volume=player.volume,
-            queue=choice.line_up(
-                self._sounding,
-                (self.shelf[each] for each in state.fresh if each in self.shelf),
-                self.shelf.values(),
-                state.epoch,
-                state.history,
-            ),
-            skips=state.skips,
-            backs=state.backs,
-            hold=state.hold or self._alone(),
-            transition=player.transition,  # type: ignore[arg-type]
-            variation=player.variation,  # type: ignore[arg-type]
-            min_duration_s=player.min_duration,
-            driver=player.driver,
-            output_device=player.output_device,
-            epoch=state.epoch,
-        )
+        state = self.state
+        new = replace(wanted(state, self.stock, self.foreman, self.settings), number=self._wanted.number)
         done: list[Effect] = []
-        if wanted != self._wanted:
+        if new != self._wanted:
             state.wanted_number = max(state.wanted_number, self._wanted.number) + 1
-            self._wanted = replace(wanted, number=state.wanted_number)
+            self._wanted = replace(new, number=state.wanted_number)
             self._dirty = True
             done.append(ToPlayer())
-        return done + self._prepare()
-
-    def _alone(self) -> bool:
-        """What sounds is all there is for this prompt, and more is being made: it stays until then."""
-        epoch = self.state.epoch
-        of_prompt = [loop.loop_id for loop in self.shelf.values() if loop.epoch == epoch]
-        coming = any(lease.job.epoch == epoch and lease.phase != "queued" for lease in self.foreman.leases.open)
-        return of_prompt == [self._sounding] and coming
-
-    def _prepare(self) -> list[Effect]:
-        """Ask once for the change from what sounds to what comes next."""
-        style, queue = self._wanted.transition, self._wanted.queue
-        if style == "off" or len(queue) < 2 or queue[0].loop_id != self._sounding:
-            return []
-        pair = (queue[0].loop_id, queue[1].loop_id)
-        if pair in self._prepared:
-            return []
-        if len(self._prepared) > 200:
-            self._prepared.clear()
-        self._prepared.add(pair)
-        known = self.player is not None and self.player.loop_id == self._sounding
-        leave = self.player.leave_frame if known and self.player is not None else None
-        return [ToAnalyzer(Prepare(first=queue[0], second=queue[1], style=style, exit_after=leave or 0))]
+        change = self._preparations.next(self._wanted, self.stock.sounding_id, self.player)
+        return done if change is None else [*done, ToAnalyzer(change)]
 
     def _wished_backend(self) -> str:
         return self.state.backend or self.settings.generator.backend
-
-    def _find(self, loop_id: str) -> Loop | None:
-        return self.shelf.get(loop_id) or self._songs.get(loop_id)

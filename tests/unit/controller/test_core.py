@@ -330,14 +330,14 @@ def test_a_station_that_nobody_hears_rests_after_a_while(house: House) -> None:
 
 def test_the_queue_begins_with_what_sounds_and_goes_on_with_what_fits(house: House) -> None:
     near, far = a_loop("near", bpm=82, key="C"), a_loop("far", bpm=119, key="F#")
-    house.station.shelf = {loop.loop_id: loop for loop in (a_loop("now"), far, near)}
+    house.station.stock.shelf = {loop.loop_id: loop for loop in (a_loop("now"), far, near)}
     house.station.state.fresh = ("far", "near")
     house.sounds("now")
     assert [loop.loop_id for loop in house.station.wanted.queue] == ["now", "near", "far"]
 
 
 def test_without_a_generator_what_is_there_goes_round(house: House) -> None:
-    house.station.shelf = {name: a_loop(name) for name in ("a", "b", "c")}
+    house.station.stock.shelf = {name: a_loop(name) for name in ("a", "b", "c")}
     house.sounds("a")
     house.sounds("b")
     assert house.station.wanted.queue[0].loop_id == "b"
@@ -411,7 +411,7 @@ def test_a_new_prompt_gets_a_composed_bridge_before_a_models_first_loop(bridging
 
 def test_what_sounds_for_a_new_prompt_stays_until_more_of_it_is_there(bridging: House) -> None:
     house = bridging
-    house.station.shelf = {"old": a_loop("old", epoch=0)}
+    house.station.stock.shelf = {"old": a_loop("old", epoch=0)}
     bridge = one_job(house)
     house.deliver(bridge)
     house.accept(bridge)
@@ -427,7 +427,7 @@ def test_what_sounds_for_a_new_prompt_stays_until_more_of_it_is_there(bridging: 
 
 def test_a_prompt_whose_generator_died_goes_on_with_what_there_is(bridging: House) -> None:
     house = bridging
-    house.station.shelf = {"old": a_loop("old", epoch=0)}
+    house.station.stock.shelf = {"old": a_loop("old", epoch=0)}
     bridge = one_job(house)
     house.deliver(bridge)
     house.accept(bridge)

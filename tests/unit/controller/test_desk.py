@@ -145,7 +145,7 @@ def test_shutdown_answers_first(desk: Counter) -> None:
 def test_the_report_in_words_names_what_plays_what_comes_and_why_it_waits(desk: Counter, tmp_path: Path) -> None:
     station = desk.house.station
     now = a_loop("now", title="Amber Street", artist="Ada Vale")
-    station.shelf = {"now": now, "b": a_loop("b", title="Quiet Harbour")}
+    station.stock.shelf = {"now": now, "b": a_loop("b", title="Quiet Harbour")}
     desk.house.sounds("now")
     status = Status(service="player", pid=1, uptime_s=1, state=PlayerStatus(loop_id="now", song_length_frames=48_000))
     data = report(station, {"player": (status, 99.0)}, 100.0)

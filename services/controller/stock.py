@@ -1,0 +1,78 @@
+"""The loops at hand: which of them sounds, which sounded, which nobody has heard yet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.controller.effects import Effect, Heard
+from services.controller.state import HISTORY, StationState
+from shared.music import Loop
+
+SONGS_REMEMBERED = 8
+
+
+class Stock:
+    """What can be played, and where in it the station stands.
+
+    Parameters
+    ----------
+    state : what is remembered over restarts; ``fresh``, ``history`` and ``unshelved`` are kept here.
+    shelf : the loops whose files are there.
+    """
+
+    def __init__(self, state: StationState, shelf: Iterable[Loop]) -> None:
+        self._state = state
+        self.shelf: dict[str, Loop] = {loop.loop_id: loop for loop in shelf}
+        self.sounding_id = ""
+        self._songs: dict[str, Loop] = {}
+        for loop in state.unshelved:
+            self.shelf.setdefault(loop.loop_id, loop)
+
+    @property
+    def sounding(self) -> Loop | None:
+        """The loop that sounds, where it is known."""
+        return self.find(self.sounding_id)
+
+    @property
+    def fresh(self) -> list[Loop]:
+        """Loops of this prompt that nobody has heard, in the order of their arrival."""
+        return [self.shelf[loop_id] for loop_id in self._state.fresh if loop_id in self.shelf]
+
+    def previous(self) -> Loop | None:
+        """The loop that sounded before this one."""
+        earlier = [loop_id for loop_id in self._state.history if loop_id != self.sounding_id]
+        return next((found for loop_id in reversed(earlier) if (found := self.find(loop_id))), None)
+
+    def find(self, loop_id: str) -> Loop | None:
+        return self.shelf.get(loop_id) or self._songs.get(loop_id)
+
+    def of_epoch(self, epoch: int) -> list[Loop]:
+        return [loop for loop in self.shelf.values() if loop.epoch == epoch]
+
+    def needed(self, held: Iterable[str], queue: Iterable[Loop]) -> set[str]:
+        """Loops whose files must stay: named to the player, held by it, not heard yet, or heard last."""
+        recent = {loop.loop_id for loop in (self.sounding, self.previous()) if loop is not None}
+        return {*held, *recent, *self._state.fresh, *(loop.loop_id for loop in queue)}
+
+    def know(self, loop: Loop) -> None:
+        """The player tells of a loop that it plays, which may have left the shelf."""
+        self._songs[loop.loop_id] = loop
+        while len(self._songs) > SONGS_REMEMBERED:
+            self._songs.pop(next(iter(self._songs)))
+
+    def drop(self, loop_ids: Iterable[str]) -> None:
+        """These files are gone."""
+        for loop_id in loop_ids:
+            self.shelf.pop(loop_id, None)
+
+    def sounds(self, loop_id: str) -> list[Effect] | None:
+        """This loop sounds now; None if nothing has changed."""
+        if not loop_id or loop_id == self.sounding_id:
+            return None
+        self.sounding_id = loop_id
+        state = self._state
+        state.fresh = tuple(each for each in state.fresh if each != loop_id)
+        if state.history[-1:] == (loop_id,):
+            return []
+        state.history = (*state.history, loop_id)[-HISTORY:]
+        return [Heard(loop_id)] if loop_id in self.shelf else []
