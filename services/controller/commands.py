@@ -6,76 +6,25 @@ Commands change the station's core; what touches files is handed to the disk thr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from services.controller.core import Station
-from services.controller.effects import Effect
-from services.controller.presets import Preset
+from services.controller.outcomes import (
+    Asked,
+    ChangeSettings,
+    Done,
+    ListSettings,
+    Outcome,
+    Report,
+    Save,
+    ShutDown,
+)
 from services.controller.saving import SaveOrder, check_order
 from shared.errors import InfiniLoopError, UsageError
 from shared.messages import PROMPT_LIMIT
 from shared.music import Loop
 from shared.settings import find_field
-
-Arguments = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One command as it came in."""
-
-    arguments: Arguments
-    station: Station
-    now: float
-    find_preset: Callable[[str], Preset]
-
-    def text(self, name: str) -> str | None:
-        value = self.arguments.get(name)
-        if value is not None and not isinstance(value, str):
-            raise UsageError(f"{name} must be text.")
-        return value
-
-
-@dataclass(frozen=True)
-class Done:
-    """The core has changed; these effects follow, and this is the answer."""
-
-    text: str
-    effects: list[Effect]
-
-
-@dataclass(frozen=True)
-class ChangeSettings:
-    """Write these settings to the file, put them in force, play ``prompt`` where there is one, then answer."""
-
-    changes: Mapping[str, Any]
-    prompt: str = ""
-
-
-@dataclass(frozen=True)
-class Save:
-    order: SaveOrder
-
-
-@dataclass(frozen=True)
-class Report:
-    """Answer with the whole state."""
-
-
-@dataclass(frozen=True)
-class ListSettings:
-    """Answer with every setting that is in force."""
-
-
-@dataclass(frozen=True)
-class ShutDown:
-    """Answer, then end the station."""
-
-
-Outcome = Done | ChangeSettings | Save | Report | ListSettings | ShutDown
 
 
 def carry_out(name: str, asked: Asked) -> Outcome:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.controller import commands, presets, saving
+from services.controller import commands, outcomes, presets, saving
 from services.controller.core import Station
 from services.controller.effects import Effect
+from services.controller.library import Library
 from services.controller.listing import listed
 from services.controller.presets import Preset
 from shared import settings as settings_store
@@ -38,6 +39,14 @@ class OnDisk(Protocol):
 
     def __call__(
         self, work: Callable[[], Any], then: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None: ...
+
+
+class InLibrary(Protocol):
+    """Has the library's thread do something with the library; else as ``OnDisk``."""
+
+    def __call__(
+        self, work: Callable[[Library], Any], then: Callable[[Any], None], failed: Callable[[Exception], None]
     ) -> None: ...
 
 
@@ -70,12 +79,13 @@ class Desk:
         clock: Callable[[], float],
         do: Callable[[list[Effect]], None],
         on_disk: OnDisk,
+        in_library: InLibrary,
         report: Callable[[], dict[str, Any]],
         note: Callable[[str], None],
         shut_down: Callable[[], None],
     ) -> None:
         self._paths, self._station, self._clock = paths, station, clock
-        self._do, self._on_disk, self._report = do, on_disk, report
+        self._do, self._on_disk, self._in_library, self._report = do, on_disk, in_library, report
         self._note, self._shut_down = note, shut_down
 
     def take(self, command: Command, send: Callable[[Answer], object]) -> None:
@@ -99,30 +109,42 @@ class Desk:
             answer(Reply(str(error), ok=False, exit_code=getattr(error, "exit_code", 1)))
 
         try:
-            asked = commands.Asked(command.arguments, self._station, self._clock(), self._find_preset)
+            asked = outcomes.Asked(command.arguments, self._station, self._clock(), self._find_preset)
             outcome = commands.carry_out(command.name, asked)
         except InfiniLoopError as error:
             refuse(error)
             return
         match outcome:
-            case commands.Done(text, effects):
-                self._do(effects)
-                answer(Reply(text))
-            case commands.Report():
+            case outcomes.Done():
+                answer(self._finished(outcome))
+            case outcomes.Consult(work, then):
+
+                def go_on(found: Any) -> None:
+                    try:
+                        answer(self._finished(then(found)))
+                    except InfiniLoopError as error:
+                        refuse(error)
+
+                self._in_library(work, go_on, refuse)
+            case outcomes.Report():
                 answer(Reply(self._station.waiting, data=self._report()))
-            case commands.ListSettings():
+            case outcomes.ListSettings():
                 answer(Reply("", data={"settings": listed(self._station.settings)}))
-            case commands.ChangeSettings(changes, prompt):
+            case outcomes.ChangeSettings(changes, prompt):
                 self._on_disk(
                     lambda: self._change(changes),
                     lambda settings: answer(self._changed(changes, settings, prompt)),
                     refuse,
                 )
-            case commands.Save(order):
+            case outcomes.Save(order):
                 self._on_disk(lambda: saving.save_loop(order), lambda done: answer(_saved(done, order)), refuse)
-            case commands.ShutDown():
+            case outcomes.ShutDown():
                 answer(Reply("The station ends."))
                 self._shut_down()
+
+    def _finished(self, done: outcomes.Done) -> Reply:
+        self._do(done.effects)
+        return Reply(done.text, data=dict(done.data))
 
     def _find_preset(self, name: str) -> Preset:
         book, problem = presets.open_book(self._paths)

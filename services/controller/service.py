@@ -30,7 +30,7 @@ from services.controller.effects import (
     ToWorker,
     Unshelve,
 )
-from services.controller.library import Extent
+from services.controller.library import Extent, Library
 from services.controller.statistics import Attempt, Ledger
 from services.controller.tidy import Needs, Tidied
 from shared.bus import Link, Received
@@ -86,6 +86,7 @@ class Controller:
             clock=time.monotonic,
             do=self._do,
             on_disk=self._on_disk,
+            in_library=self._in_library,
             report=self._report,
             note=self._notes.append,
             shut_down=self._shut_down,
@@ -255,6 +256,11 @@ class Controller:
                 log.error("The disk thread failed: %s", error)
 
         self._disk.submit(work).add_done_callback(ended)
+
+    def _in_library(
+        self, work: Callable[[Library], T], then: Callable[[T], None], failed: Callable[[Exception], None]
+    ) -> None:
+        self._on_disk(lambda: work(self._library), then, failed)
 
     def _shelve(self, loop: Any) -> tuple[str, Extent]:
         self._library.add(loop, time.time())

@@ -11,6 +11,7 @@ import pytest
 from services.controller.cli.status import told
 from services.controller.core import Station
 from services.controller.desk import Desk
+from services.controller.library import Library, open_library
 from services.controller.report import report
 from services.controller.state import StationState
 from shared.messages import Answer, Command, PlayerStatus, Status
@@ -34,6 +35,7 @@ class Counter:
             clock=lambda: self.house.now,
             do=self.house.note,
             on_disk=self._at_once,
+            in_library=self._in_library,
             report=lambda: report(self.house.station, {}, self.house.now),
             note=self.notes.append,
             shut_down=self._end,
@@ -54,6 +56,15 @@ class Counter:
             failed(error)
         else:
             then(done)
+
+    def _in_library(
+        self, work: Callable[[Library], Any], then: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None:
+        library, _ = open_library(self.paths)
+        try:
+            self._at_once(lambda: work(library), then, failed)
+        finally:
+            library.close()
 
     def _end(self) -> None:
         self.ended = True
