@@ -7,14 +7,12 @@ from msgspec.structs import replace
 from shared.messages import Capabilities, Job
 from shared.settings import Settings
 
-COMPOSED_BARS = 8
-
 
 def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, model: str = "") -> Job:
     """``job`` as the backend of this offer takes it, with the token of its ``delivery``.
 
-    A backend that writes its music down is asked for a song of related sections in bars; one that samples it for a clip
-    in seconds, within what it can.
+    A backend that writes its music down is asked for a song of related sections, or for eight bars as a bridge; one
+    that samples it for a clip in seconds, within what it can.
     """
     composed = offer.exact_loops
     seconds = min(max(settings.generator.duration, offer.min_seconds), offer.max_seconds)
@@ -24,7 +22,7 @@ def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, mod
         backend=offer.backend,
         model=(model or settings.generator.model) if offer.models else None,
         device=settings.generator.device,
-        bars=COMPOSED_BARS if composed else None,
+        bars=8 if composed and job.bridge else None,
         seconds=None if composed else seconds,
         piece=composed and not job.bridge,
         bpm=job.bpm if offer.tempo_control else None,

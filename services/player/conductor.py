@@ -14,7 +14,7 @@ from services.player.choice import Shelf, Target
 from services.player.form import Pass, Span, song
 from services.player.mixer import Change, Part
 from services.player.moves import MoveRequest
-from services.player.samples import Clip
+from services.player.samples import Samples
 from services.player.schedule import (
     CUT_FADE,
     LONGEST_FADE,
@@ -34,7 +34,7 @@ LEVEL_TOLERANCE_LU = 0.5
 _MOST_PASSES = 400
 _LONGEST_WAIT = 30 * STATION_RATE
 """A rendered transition's exit is waited for so long; past that the player fades by itself."""
-MoveMaker: TypeAlias = Callable[[MoveRequest], Clip | None]
+MoveMaker: TypeAlias = Callable[[MoveRequest], Samples | None]
 """Gives a move's audio, or None while it is being made; asked one pass ahead and again when it is needed."""
 
 
@@ -266,7 +266,7 @@ class Conductor:
         first = entry_frame(loaded.loop) if entry is None else entry
         return Stand(loaded, began, self._pass(loaded, 0, first), note=note)
 
-    def _part(self, stand: Stand, clip: Clip | None = None, join: int | None = None) -> Part:
+    def _part(self, stand: Stand, clip: Samples | None = None, join: int | None = None) -> Part:
         span, gain = stand.stretch, self._gain(stand.loaded)
         if clip is not None:
             request = self._request(stand)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from shared.messages import Wanted
 from shared.music import Loop
+from shared.units import STATION_RATE
 
-ROOM_BYTES = 40_000_000
-"""For all loops together; with it the process stays under 110 MB (benchmarks/results/player.md)."""
+ROOM_FRAMES = 144 * STATION_RATE
+"""For all loops together, at most; with it the process stays under 110 MB (benchmarks/results/player.md)."""
 AT_LEAST = 2
 """The one that sounds and the next are held whatever their size."""
-_BYTES_PER_FRAME = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,8 @@ class Librarian:
             order.setdefault(previous.loop_id, previous)
         keep, used = [], 0
         for number, loop in enumerate(order.values()):
-            size = loop.frames * _BYTES_PER_FRAME
-            if number < max(AT_LEAST, len(sounding)) or used + size <= ROOM_BYTES:
+            if number < max(AT_LEAST, len(sounding)) or used + loop.frames <= ROOM_FRAMES:
                 keep.append(loop)
-                used += size
+                used += loop.frames
         there = set(held)
         return Plan(tuple(loop for loop in keep if loop.loop_id not in there), frozenset(loop.loop_id for loop in keep))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from services.player.form import Move
 from services.player.mixer import Part
-from services.player.samples import Clip, Samples
+from services.player.samples import Pool, Samples
 from services.player.schedule import LONGEST_FADE
 from shared.units import STATION_RATE, Audio
 
@@ -23,7 +23,7 @@ _TAPS = 4_097
 _BLOCK = 16_384
 _CEILING = 0.88
 _KEPT = 2
-"""Moves in memory: two bars at 60 bpm are 3 MB."""
+"""Moves in memory: two bars at 60 bpm and what follows them are 3.5 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class MoveRequest:
     def key(self) -> tuple[str, int, int, Move]:
         return self.loop_id, self.start, self.end, self.move
 
-    def make(self) -> Clip:
+    def make(self, pool: Pool | None = None) -> Samples:
         """The bars with the move made, and 4 s of what follows, for a fade that begins at their end."""
         audio = np.empty((self.end - self.start + LONGEST_FADE, 2), np.float32)
         Part(self.samples, self.start, self.low, self.high).read_into(audio, 0)
         frames = self.end - self.start
-        return Clip(move_audio(self.move, audio[:frames], audio[frames:], self.beat))
+        return Samples.of(move_audio(self.move, audio[:frames], audio[frames:], self.beat), pool)
 
 
 class MoveShop:
@@ -58,20 +58,23 @@ class MoveShop:
     ----------
     later
         Has a piece of work done in another thread.
+    pool
+        Memory for the moves.
     """
 
-    def __init__(self, later: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, later: Callable[[Callable[[], None]], object], pool: Pool | None = None) -> None:
         self._later = later
-        self._made: dict[tuple[str, int, int, Move], Clip | None] = {}
+        self._pool = pool
+        self._made: dict[tuple[str, int, int, Move], Samples | None] = {}
 
-    def ask(self, request: MoveRequest) -> Clip | None:
+    def ask(self, request: MoveRequest) -> Samples | None:
         """The move if it is made; else it is begun, and None."""
         key = request.key
         if key not in self._made:
             while len(self._made) >= _KEPT:
                 self._made.pop(next(iter(self._made)))
             self._made[key] = None
-            self._later(lambda: self._made.update({key: request.make()}))
+            self._later(lambda: self._made.update({key: request.make(self._pool)}))
         return self._made[key]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from services.player.engine import Engine
 from services.player.gains import STOP_FRAMES
 from services.player.moves import MoveRequest
-from services.player.samples import Clip
+from services.player.samples import Samples
 from services.player.store import LoadedLoop, LoadedTransition
 from shared.messages import Wanted
 from shared.music import Loop
@@ -103,5 +103,5 @@ class Programme:
                 self._engine.add_transition(rendered)
 
 
-def _made_at_once(request: MoveRequest) -> Clip:
+def _made_at_once(request: MoveRequest) -> Samples:
     return request.make()

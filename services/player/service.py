@@ -31,11 +31,12 @@ from msgspec.structs import replace
 
 from services.player.engine import Engine
 from services.player.gains import STOP_FRAMES
-from services.player.librarian import Librarian
+from services.player.librarian import ROOM_FRAMES, Librarian
 from services.player.manners import LONG_SLEEP_S, UnplugWatch, asleep_clock, slept_s
 from services.player.moves import MoveShop
 from services.player.outputs.output import Output
 from services.player.outputs.snapcast import SnapcastOutput
+from services.player.samples import CHUNK, Pool
 from services.player.startup import any_startup_loop
 from services.player.store import STARTUP, LoadedLoop, load_loop, load_transition
 from services.player.taps import TapSender
@@ -69,6 +70,8 @@ T = TypeVar("T")
 SIGN = "player.sounding"
 """A file in the state folder while a player lives: one that finds it there at its start follows a killed one."""
 RETURN_FRAMES = STATION_RATE // 20
+SPARE_CHUNKS = 48
+"""Memory beside that for loops: two moves, a rendered change, the ends of chunks that loops do not fill."""
 _M_MMAP_THRESHOLD = -3
 _LOOK_S = 0.1
 _HELLO_S = 0.5
@@ -119,7 +122,8 @@ class _Player:
         self._began = time.monotonic()
         self._librarian = Librarian()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
-        self._moves = MoveShop(self._reader.submit)
+        self._pool = Pool(ROOM_FRAMES // CHUNK + SPARE_CHUNKS)
+        self._moves = MoveShop(self._reader.submit, self._pool)
         self._reading: set[str] = set()
         self._controller = 0
         self._greeted = False
@@ -181,7 +185,7 @@ class _Player:
         """What sounds first: the first loop of the queue that can be read, else one of the shipped ones."""
         for loop in wanted.queue:
             try:
-                return load_loop(loop, self._folders)
+                return load_loop(loop, self._folders, self._pool)
             except AudioFileError as error:
                 log.info("%s", error)
         return any_startup_loop(random.Random())
@@ -214,7 +218,7 @@ class _Player:
             case LoopReady(loop=loop):
                 self._receive(loop)
             case TransitionReady(transition=transition):
-                self._read(partial(load_transition, transition, self._folders), Engine.add_transition)
+                self._read(partial(load_transition, transition, self._folders, self._pool), Engine.add_transition)
             case Wanted() as wanted:
                 self._want(wanted)
             case other:
@@ -322,7 +326,7 @@ class _Player:
             else:
                 self._receipts.send(LoopLoaded(loop_id=loop.loop_id))
 
-        self._read(partial(load_loop, loop, self._folders), Engine.add, done)
+        self._read(partial(load_loop, loop, self._folders, self._pool), Engine.add, done)
 
     def _read(
         self, load: Callable[[], T], give: Callable[[Engine, T], None], done: Callable[[str], None] | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from services.player.samples import Samples
+from services.player.samples import Pool, Samples
 from shared.errors import AudioFileError
 from shared.music import Loop, Transition
 from shared.units import STATION_CHANNELS, STATION_RATE
@@ -24,7 +24,7 @@ STARTUP = Path(__file__).parent / "startup"
 """The loops that come with the package."""
 SHORTEST_S = 0.5
 LONGEST_S = 150.0
-"""A piece of several sections fits; two of this length and the process stay within the player's memory."""
+"""A piece of several sections fits twice over."""
 _BLOCK = 48_000
 _LOUDEST = 8.0
 
@@ -49,8 +49,8 @@ class LoadedTransition:
     samples: Samples
 
 
-def load_loop(loop: Loop, folders: tuple[Path, ...]) -> LoadedLoop:
-    """Read the loop's WAV, which lies below one of ``folders``.
+def load_loop(loop: Loop, folders: tuple[Path, ...], pool: Pool | None = None) -> LoadedLoop:
+    """Read the loop's WAV, which lies below one of ``folders``, into memory of ``pool``.
 
     Raises
     ------
@@ -58,19 +58,20 @@ def load_loop(loop: Loop, folders: tuple[Path, ...]) -> LoadedLoop:
         The file is missing, broken, outside the folders, of another rate, shape or length than a loop's, or its
         description does not fit it.
     """
-    samples = _read(Path(loop.path), folders, loop.frames, shortest_s=SHORTEST_S)
+    samples = _read(Path(loop.path), folders, loop.frames, pool, shortest_s=SHORTEST_S)
     for section in loop.sections:
         if not section.start < section.end <= loop.frames:
             raise AudioFileError(f"{loop.path} has a section {section.label} that lies beyond its end.")
     return LoadedLoop(loop, samples)
 
 
-def load_transition(transition: Transition, folders: tuple[Path, ...]) -> LoadedTransition:
+def load_transition(transition: Transition, folders: tuple[Path, ...], pool: Pool | None = None) -> LoadedTransition:
     """Read a rendered transition's WAV; raises as ``load_loop`` does."""
-    return LoadedTransition(transition, _read(Path(transition.path), folders, transition.frames, shortest_s=0.0))
+    samples = _read(Path(transition.path), folders, transition.frames, pool, shortest_s=0.0)
+    return LoadedTransition(transition, samples)
 
 
-def _read(path: Path, folders: tuple[Path, ...], frames: int, *, shortest_s: float) -> Samples:
+def _read(path: Path, folders: tuple[Path, ...], frames: int, pool: Pool | None, *, shortest_s: float) -> Samples:
     import soundfile
 
     resolved = path.resolve()
@@ -80,12 +81,12 @@ def _read(path: Path, folders: tuple[Path, ...], frames: int, *, shortest_s: flo
         raise AudioFileError(f"{path} is missing.")
     try:
         with resolved.open("rb") as file, soundfile.SoundFile(file) as sound:
-            return _checked(sound, path, frames, shortest_s)
+            return _checked(sound, path, frames, pool, shortest_s)
     except (OSError, RuntimeError) as error:  # soundfile's errors are RuntimeErrors
         raise AudioFileError(f"{path} cannot be read as audio ({str(error).rstrip('.')}).") from error
 
 
-def _checked(sound: soundfile.SoundFile, path: Path, frames: int, shortest_s: float) -> Samples:
+def _checked(sound: soundfile.SoundFile, path: Path, frames: int, pool: Pool | None, shortest_s: float) -> Samples:
     if sound.samplerate != STATION_RATE:
         raise AudioFileError(f"{path} has {sound.samplerate} Hz where the station plays {STATION_RATE}.")
     if sound.channels != STATION_CHANNELS:
@@ -98,7 +99,7 @@ def _checked(sound: soundfile.SoundFile, path: Path, frames: int, shortest_s: fl
         raise AudioFileError(f"{path} is only {sound.frames} frames long; loops are at least {shortest_s:g} s.")
     if sound.frames != frames:
         raise AudioFileError(f"{path} has {sound.frames} frames where {frames} were announced.")
-    samples = Samples(frames)
+    samples = Samples(frames, pool)
     block = np.empty((_BLOCK, STATION_CHANNELS), np.float32)
     at = 0
     while at < frames:

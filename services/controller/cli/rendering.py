@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from services.player.offline import Transitions
     from services.player.store import LoadedLoop
 
-BARS = 8
 MOST_MAKERS = 3
 ATTEMPTS = 5
 PARENT_VARIABLE = "INFINILOOP_PARENT"
@@ -46,7 +45,6 @@ def song_job(prompt: str, seed: int, number: int, anchor: Loop | None) -> Job:
         epoch=1,
         prompt=prompt,
         backend="composer",
-        bars=BARS,
         bpm=bpm,
         key=key,
         seed=dice.randrange(2**31),

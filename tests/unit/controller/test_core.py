@@ -58,9 +58,9 @@ def test_a_job_is_given_only_to_a_worker_that_asked(house: House) -> None:
     assert len(jobs(house.ready())) == 1
 
 
-def test_the_composer_is_asked_for_a_song_in_bars_a_model_for_a_clip_in_seconds(house: House) -> None:
+def test_the_composer_is_asked_for_a_song_and_a_model_for_a_clip_in_seconds(house: House) -> None:
     job = one_job(house)
-    assert (job.bars, job.seconds, job.piece, job.model) == (8, None, True, None)
+    assert (job.bars, job.seconds, job.piece, job.model) == (None, None, True, None)
     (job,) = jobs(house.ready("w2", MUSICGEN))
     assert (job.bars, job.seconds, job.piece, job.model, job.backend) == (None, 12.0, False, "small", "musicgen")
 

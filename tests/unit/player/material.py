@@ -8,7 +8,7 @@ import numpy as np
 
 from services.player.engine import Engine
 from services.player.moves import MoveRequest
-from services.player.samples import Clip, Samples
+from services.player.samples import Samples
 from services.player.store import LoadedLoop
 from shared.audio_files import snap_to_grid, write_wav
 from shared.messages import Wanted
@@ -74,7 +74,7 @@ def audio_of(held: LoadedLoop) -> Audio:
     return out
 
 
-def at_once(request: MoveRequest) -> Clip:
+def at_once(request: MoveRequest) -> Samples:
     """Moves made the moment they are asked for."""
     return request.make()
 

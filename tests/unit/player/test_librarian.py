@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from services.player.librarian import ROOM_BYTES, Librarian
+from services.player.librarian import ROOM_FRAMES, Librarian
 from shared.music import Loop
 from tests.unit.player.material import loop, wanted
 
-BIG = ROOM_BYTES // 6 // 2 + 1
+BIG = ROOM_FRAMES // 2 + 1
 
 
 def _loops(count: int, frames: int = 96_000, epoch: int = 0) -> list[Loop]:

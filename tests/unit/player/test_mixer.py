@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.player.mixer import CEILING, Change, Mixer, Part, gains, overlap_of
-from services.player.samples import Clip, Samples
+from services.player.samples import Samples
 from tests.unit.player.material import noise
 
 
@@ -82,7 +82,7 @@ def test_a_fade_keeps_the_power_and_a_short_join_the_amplitude(frames: int) -> N
 
 def test_an_overlap_stays_under_the_ceiling_without_a_step() -> None:
     tone = (0.89 * np.sin(2 * np.pi * 220 * np.arange(96_000) / 48_000)).astype(np.float32)
-    part = Part(Clip(np.stack([tone, tone], axis=1)), 0, 0, 96_000)
+    part = Part(Samples.of(np.stack([tone, tone], axis=1)), 0, 0, 96_000)
     mixed = overlap_of(part, 0, part, 96_000)
     assert np.abs(mixed[4_800:-4_800]).max() <= CEILING
     level = np.sqrt(np.mean(mixed[:, 0].reshape(-1, 2_400).astype(np.float64) ** 2, axis=1))

@@ -18,8 +18,8 @@ from services.generator.backends.composer.score import Meter
 from services.generator.backends.composer.style import Style
 from shared.errors import UsageError
 
-PIECE_SECONDS: Final = 64.0
-"""Three sections of eight bars that would be longer than this together have four bars each."""
+PIECE_SECONDS: Final = 72.0
+"""A piece is at most this long where its length is its own to choose: two of them lie in the player's memory."""
 MAX_SECONDS: Final = 600.0
 MIN_SECONDS: Final = 1.0
 UNKNOWN_STYLES: Final = ("lo-fi", "chill-out", "ambient", "calm-piano")
@@ -213,12 +213,19 @@ def _time(
     bar_s = meter.quarters * 60 / bpm
     if not asked.piece:
         return bpm, (("A", bars or 8),)
-    each = bars or (8 if 24 * bar_s <= PIECE_SECONDS else 4)
-    form: tuple[tuple[str, int], ...] = (("A", each), ("A'", each), ("B", each))
-    if drummed:
-        # What a drummer adds to a song: bars where the kit steps back, and a bar or two that lead on.
-        form += (("break", max(4, each // 2) if each >= 4 else each), ("fill", max(1, each // 4)))
-    return bpm, form
+    if bars is not None:
+        return bpm, _song(bars, bars, drummed=drummed, broken=True)
+    forms = (_song(8, 8, drummed=drummed, broken=True), _song(8, 4, drummed=drummed, broken=False))
+    fitting = (form for form in forms if sum(bars for _, bars in form) * bar_s <= PIECE_SECONDS)
+    return bpm, next(fitting, _song(4, 4, drummed=drummed, broken=True))
+
+
+def _song(theme: int, answer: int, *, drummed: bool, broken: bool) -> tuple[tuple[str, int], ...]:
+    """A, A' of ``theme`` bars and B of ``answer``, and what a drummer adds: a break, and a bar or two that lead on."""
+    form: tuple[tuple[str, int], ...] = (("A", theme), ("A'", theme), ("B", answer))
+    if drummed and broken:
+        form += (("break", max(4, theme // 2) if theme >= 4 else theme),)
+    return (*form, ("fill", max(1, answer // 4))) if drummed else form
 
 
 def _bars_for(seconds: float, bpm: float, meter: Meter, free: tuple[float, float] | None) -> tuple[float, int]:
