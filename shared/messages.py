@@ -142,6 +142,8 @@ class Done(Message, frozen=True, kw_only=True):
     """Length of the clip."""
     generation_s: float
     download_s: float = 0.0
+    cpu_s: float = 0.0
+    """Seconds of processor that it took on the worker's machine, all cores together; 0 if nobody knows."""
 
 
 class Failed(Message, frozen=True, kw_only=True):
@@ -210,6 +212,8 @@ class Wanted(Message, frozen=True, kw_only=True):
     transition: Literal["smart", "blend", "fade", "cut", "off"] = "smart"
     variation: Literal["off", "light", "full"] = "light"
     min_duration_s: Annotated[float, Meta(ge=1.0, le=3600.0)] = 120.0
+    once: bool = False
+    """Each loop is a stretch of a stream: played through once, whatever ``min_duration_s`` says, then left."""
     driver: str = "auto"
     output_device: str = ""
     epoch: Frame = 0
