@@ -88,7 +88,7 @@ def run(paths: Paths, settings: Settings) -> None:
 def _return_memory() -> None:
     """Have glibc give large arrays back when they go: by itself it keeps more for itself with each one that went."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 18)
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 16)
 
 
 def last_wanted(paths: Paths, settings: Settings) -> Wanted:
@@ -305,10 +305,11 @@ class _Player:
         report = self._writer.report
         sounding = [report.loop] if report.next_loop is None else [report.loop, report.next_loop]
         plan = self._librarian.plan(sounding, report.ahead, report.previous, report.held)
-        for loop in plan.load:
-            self._load(loop)
-        if not plan.keep.issuperset(report.held):
+        if not plan.keep.issuperset(report.held):  # first its room, then the loop that is to lie there
             self._writer.call(lambda engine: engine.keep(set(plan.keep)))
+        else:
+            for loop in plan.load:
+                self._load(loop)
         if not self._writer.alive:
             log.error("The writer's thread has ended; the player begins again.")
             os._exit(1)
