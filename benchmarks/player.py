@@ -135,9 +135,8 @@ def sound(seconds: float, burn: int, burn_nice: int, settle: float) -> None:
             recorder = Recorder(pulse)
             measured = _processor(station)
             frames = round(seconds * STATION_RATE)
-            _listen(station, seconds, lambda: recorder.read(TAP_BLOCK))
-            while len(recorder.sound()) < frames:
-                recorder.read(TAP_BLOCK)
+            _listen(station, seconds, lambda: recorder.wait(TAP_BLOCK))
+            recorder.wait(max(0, frames - recorder.frames))
             share = measured()
             recorded = recorder.sound()
             recorder.stop()
