@@ -330,6 +330,10 @@ class PlayerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The change that comes or is under way: kind and why."""
     leave_frame: int | None = None
     """Where in the loop's file this song will have lasted its time: no change rendered ahead leaves before it."""
+    recording: Text = ""
+    """The recording under way, or what became of it."""
+    note: Text = ""
+    """What the listener should know and the player cannot mend."""
 
 
 class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):

@@ -135,6 +135,11 @@ class Engine:
         self._volume.apply(out)
         return count
 
+    @property
+    def song(self) -> tuple[int, int]:
+        """Number of the song that sounds, from 1, and how many of its frames have sounded."""
+        return self._conductor.songs, self._mixer.frames - self._conductor.stand.began
+
     def report(self) -> Report:
         stand, mixer, shelf = self._conductor.stand, self._mixer, self._shelf
         loop = stand.loaded.loop
