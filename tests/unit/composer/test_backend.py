@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from services.generator.backend import ClipFacts, Generation, JobControl
-from services.generator.backends.composer.backend import DISCLOSURE, ComposerBackend, plan_of
+from services.generator.backends.composer.backend import ComposerBackend
+from services.generator.backends.composer.compose import compose
+from services.generator.backends.composer.plan import Plan
+from services.generator.backends.composer.recipes import DISCLOSURE, plan_in, plan_of, recipe_of
+from services.generator.backends.composer.relation import Events, events, overlap
+from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.style import builtin
 from shared.errors import BackendError, Cancelled
 from shared.messages import Job
@@ -88,18 +94,72 @@ def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
     assert (again.facts().recipe.plan or "").endswith("continued")
 
 
+def continued(prompt: str, parent: Plan, **fields: object) -> Plan:
+    """The plan of a job that goes on from a clip of this plan, through its recipe on the wire."""
+    recipe = msgspec.json.decode(msgspec.json.encode(recipe_of(job(parent_words(parent)), 5, parent)), type=Recipe)
+    return plan_of(job(prompt, seed=9, parent_clip="j", parent_recipe=recipe, **fields), 9, dict(builtin()))
+
+
+def parent_words(parent: Plan) -> str:
+    return parent.seed_text.split("|")[0]
+
+
+def test_a_recipe_holds_the_plan_whole() -> None:
+    for prompt in ("lo-fi", "solo piano, dark, no drums", "jazz café 7/8 with flute and sax", "東京 🎵"):
+        plan = plan_of(job(prompt), 5, dict(builtin()))
+        recipe = msgspec.json.decode(msgspec.json.encode(recipe_of(job(prompt), 5, plan)), type=Recipe)
+        assert plan_in(recipe, builtin()) == plan
+        assert plan_in(recipe, {}) is None
+    assert plan_in(Recipe(prompt="lo-fi", backend="musicgen"), builtin()) is None
+
+
+@pytest.mark.parametrize("style", ["deep-house", "calm-piano", "jazz-cafe", "sleep-drone", "lullaby", "minimal-techno"])
+@pytest.mark.parametrize("song", [False, True])
+def test_generation_after_generation_is_kin_to_the_one_before(style: str, song: bool) -> None:
+    styles = dict(builtin())
+    name = styles[style].name
+    plan = plan_of(job(name, piece=song), 5, styles)
+    before = compose(plan, styles[style])
+    for _ in range(3):
+        plan = continued(name, plan, piece=song)
+        after = compose(plan, styles[style])
+        assert (after.bpm, after.tonic, after.mode, after.meter) == (
+            before.bpm,
+            before.tonic,
+            before.mode,
+            before.meter,
+        )
+        kinship = overlap(section_events(after, 0), section_events(before, 0))
+        assert 0.5 <= kinship <= 0.9
+        if song:
+            assert overlap(section_events(after, 1), section_events(before, 2)) < 0.9
+        before = after
+
+
+def section_events(score: Score, index: int) -> Events:
+    return events({part.name: part.notes for part in score.sections[index].parts})
+
+
 def test_a_nudged_continuation_changes_what_the_new_words_say() -> None:
     styles = dict(builtin())
-    recipe = Recipe(prompt="house", backend="composer", seed=3, options={"bpm": 124.0, "key": "C minor"})
-    same = plan_of(job("house", parent_clip="j", parent_recipe=recipe), 9, styles)
-    slower = plan_of(job("house, slower, no drums", parent_clip="j", parent_recipe=recipe), 9, styles)
-    other = plan_of(job("jazz", parent_clip="j", parent_recipe=recipe), 9, styles)
-    assert (same.bpm, same.key, same.seed_text) == (124.0, "C minor", "house|3")
+    first = plan_of(job("house", seed=3, bpm=124.0, key="C minor"), 3, styles)
+    same = continued("house", first)
+    slower = continued("house, slower, no drums", first)
+    other = continued("jazz", first)
+    assert (same.bpm, same.key, same.seed_text, same.development) == (124.0, "C minor", "house|3", 1)
     assert slower.bpm < same.bpm
     assert (slower.key, slower.seed_text) == (same.key, same.seed_text)
     assert "role:drums" in slower.unwanted
     assert (other.style, other.tonic, other.seed_text) == ("jazz-cafe", same.tonic, same.seed_text)
-    assert plan_of(job("house", bpm=100.0, parent_clip="j", parent_recipe=recipe), 9, styles).bpm == 100.0
+    assert continued("house", first, bpm=100.0).bpm == 100.0
+    assert continued("housewarming", first).seed_text == same.seed_text
+    assert continued("house", same).development == 2
+
+
+def test_what_cannot_be_gone_on_from_begins_anew() -> None:
+    styles = dict(builtin())
+    for parent in (Recipe(prompt="house", backend="musicgen"), Recipe(prompt="house", backend="composer")):
+        assert plan_of(job("house", parent_recipe=parent), 5, styles) == plan_of(job("house"), 5, styles)
 
 
 def test_without_a_seed_one_is_drawn_and_told() -> None:

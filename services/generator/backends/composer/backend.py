@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import shared
 from services.generator.backend import ClipFacts, Generation, JobControl
 from services.generator.backends.composer.compose import compose
 from services.generator.backends.composer.midi import midi_bytes
-from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS, Asked, Plan, developed, make_plan
-from services.generator.backends.composer.prompt.nudge import nudge
+from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS
+from services.generator.backends.composer.recipes import plan_of, recipe_of
 from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.sound.cache import NOTES
-from services.generator.backends.composer.style import Shelf, Style, with_folder
+from services.generator.backends.composer.style import Shelf, with_folder
 from services.generator.backends.composer.truth import truth_of
-from shared.errors import BackendError, InfiniLoopError, JobRefused
+from shared.errors import BackendError, JobRefused
 from shared.messages import Capabilities, Job
-from shared.music import Recipe
 from shared.units import STATION_CHANNELS, STATION_RATE, Audio
 
 if TYPE_CHECKING:
     from services.generator.backends.composer.sound.render import RenderedPiece
 
-DISCLOSURE: Final = "composed by rules, no AI model; free to use, also commercially"
 _BLOCK: Final = 48_000
 
 
@@ -99,7 +95,7 @@ class ComposerBackend:
                 yield piece.samples[start : start + _BLOCK]
             finished.append(
                 ClipFacts(
-                    recipe=_recipe(job, seed, plan),
+                    recipe=recipe_of(job, seed, plan),
                     truth=truth_of(plan, score, piece.bounds),
                     midi=midi_bytes(score) if job.midi else None,
                 )
@@ -114,85 +110,6 @@ class ComposerBackend:
         if self._shelf is None:
             self._shelf = with_folder(self._folder)
         return self._shelf
-
-
-def plan_of(job: Job, seed: int, styles: dict[str, Style]) -> Plan:
-    """The plan of a job: a new piece, or the next development of the piece that its parent's recipe tells of."""
-    asked = Asked(job.bpm, job.key, job.meter, job.bars, job.seconds, job.piece)
-    parent = job.parent_recipe
-    try:
-        plan = make_plan(job.prompt, seed, styles, asked)
-        if parent is None or parent.backend != "composer" or parent.seed is None:
-            return plan
-        return _continued(plan, parent, styles, asked, job.prompt)
-    except BackendError:
-        raise
-    except InfiniLoopError as error:
-        raise JobRefused(str(error)) from error
-
-
-def _continued(plan: Plan, parent: Recipe, styles: dict[str, Style], asked: Asked, prompt: str) -> Plan:
-    """Take the parent's theme along. A nudged prompt changes what its new words say; another keeps key and tempo."""
-    before = make_plan(parent.prompt, parent.seed or 0, styles, _asked_of(parent.options))
-    before = replace(before, development=_number(parent.options.get("development")))
-    if prompt.startswith(parent.prompt):
-        heard = nudge(before, prompt.removeprefix(parent.prompt), styles)
-    else:
-        near = before.meter == plan.meter and 0.88 < plan.bpm / before.bpm < 1.14
-        heard = replace(
-            plan,
-            bpm=before.bpm if near else plan.bpm,
-            tonic=before.tonic,
-            mode=before.mode if before.style == plan.style else plan.mode,
-            seed_text=before.seed_text,
-            development=before.development,
-        )
-    fixed = replace(
-        heard,
-        bpm=plan.bpm if asked.bpm is not None or asked.seconds is not None else heard.bpm,
-        tonic=plan.tonic if asked.key else heard.tonic,
-        mode=plan.mode if asked.key else heard.mode,
-        meter=plan.meter if asked.meter else heard.meter,
-        form=plan.form,
-    )
-    return developed(fixed)
-
-
-def _number(told: str | float | bool | None) -> int:
-    return int(told) if isinstance(told, (int, float)) else 0
-
-
-def _asked_of(told: dict[str, str | int | float | bool | None]) -> Asked:
-    bpm, key, meter = told.get("bpm"), told.get("key"), told.get("meter")
-    return Asked(
-        bpm=float(bpm) if isinstance(bpm, (int, float)) else None,
-        key=key if isinstance(key, str) else None,
-        meter=meter if isinstance(meter, str) else None,
-    )
-
-
-def _recipe(job: Job, seed: int, plan: Plan) -> Recipe:
-    """Enough to compose it again: figures are given as they became, so that they hold whatever the prompt says."""
-    options: dict[str, str | int | float | bool | None] = {
-        "bpm": plan.bpm,
-        "key": job.key,
-        "meter": str(plan.meter),
-        "piece": job.piece,
-        "development": plan.development,
-    }
-    return Recipe(
-        prompt=job.prompt,
-        backend="composer",
-        seed=seed,
-        code_licence="MIT",
-        disclosure=DISCLOSURE,
-        plan=plan.line,
-        style=plan.style,
-        versions={"infiniloop": shared.__version__},
-        options=options,
-        parent_clip=job.parent_clip,
-        splice_s=job.splice_s,
-    )
 
 
 def _rendered(score: Score, sample_rate: int, control: JobControl) -> RenderedPiece:

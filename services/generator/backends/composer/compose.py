@@ -26,6 +26,9 @@ from shared.units import Bpm
 
 _ENERGY: Final = {"A": -0.1, "A'": 0.04, "B": 0.14, "C": 0.1, "break": -0.25, "fill": 0.1}
 
+_HOME: Final = 24
+"""Developments after which a theme comes back as it was first stated."""
+
 
 @dataclass(frozen=True)
 class _Figures:
@@ -76,8 +79,9 @@ def compose(plan: Plan, style: Style) -> Score:
     sections = []
     for label, bars in plan.form:
         draft = _draft(_passage(label, bars, piece), piece)
-        if label.endswith("'") and (origin := drafts.get(label.rstrip("'"))):
-            draft = replace(draft, notes=varied(origin.notes, draft.notes, draft.passage))
+        if label.endswith("'"):
+            origin = drafts.get(label.rstrip("'")) or _before(draft.passage, piece)
+            draft = _variation(origin, draft)
         drafts[label] = draft
         sections.append(_played(draft, piece))
     return Score(
@@ -89,6 +93,26 @@ def compose(plan: Plan, style: Style) -> Score:
         space=_space(style, plan),
         tuning_seed=dice.fork("sound").number(),
     )
+
+
+def _before(passage: Passage, piece: _Piece) -> _Draft:
+    """What a continuation varies: the theme as the generation before left it, grown out of its first statement."""
+    plan = piece.plan
+    first = plan.development // _HOME * _HOME
+    draft = _draft(_passage(passage.label.rstrip("'"), passage.bars, piece), _generation(piece, 0))
+    for number in range(first + 1, plan.development):
+        draft = _variation(draft, _draft(passage, _generation(piece, number)))
+    return draft
+
+
+def _generation(piece: _Piece, number: int) -> _Piece:
+    """The piece as it was after so many developments."""
+    plan = replace(piece.plan, development=number)
+    return replace(piece, plan=plan, material=_material(plan, piece.style, piece.ensemble, piece.dice))
+
+
+def _variation(origin: _Draft, fresh: _Draft) -> _Draft:
+    return replace(fresh, notes=varied(origin.notes, fresh.notes, fresh.passage))
 
 
 # -- materials --------------------------------------------------------------------------------------------------------
@@ -120,15 +144,16 @@ def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Mate
                     lines, plan.meter, own.fork(turn + grown), themes[layer.name]
                 )
         elif lines:
-            figures[layer.name] = _Figures(lines, lines) if layer.freely else _figures(lines, own)
+            figures[layer.name] = _Figures(lines, lines) if layer.freely else _figures(lines, own, grown)
     grooves: dict[str, drumming.Groove] = {}
     if ensemble.drums is not None:
         own = dice.fork("groove")
         halved = _halved(plan, style)
-        grooves["statement"] = drumming.choose(ensemble.drums, style.native, plan.meter, own, halved=halved)
+        native = style.native if style.data.drums is not None else meters.COMMON
+        grooves["statement"] = drumming.choose(ensemble.drums, native, plan.meter, own, halved=halved)
         for turn in ("answer", "third"):
             grooves[turn] = drumming.choose(
-                ensemble.drums, style.native, plan.meter, own.fork(turn + grown), grooves["statement"], halved=halved
+                ensemble.drums, native, plan.meter, own.fork(turn + grown), grooves["statement"], halved=halved
             )
     stop = shape.choose_stop(style, plan.meter, dice.fork("stop").throw()) if grooves else 0.0
     return _Material({"statement": first, "answer": second, "third": third}, themes, figures, grooves, stop)
@@ -139,13 +164,16 @@ def _halved(plan: Plan, style: Style) -> bool:
     return plan.bpm > 1.45 * style.data.tempo[1]
 
 
-def _figures(lines: Sequence[str], dice: Dice) -> _Figures:
+def _figures(lines: Sequence[str], dice: Dice, grown: str) -> _Figures:
     rng = dice.throw()
     order = list(lines)
     rng.shuffle(order)
     keep = 1 if len(order) < 3 or rng.random() < 0.4 else 2
     rest = order[keep:] or order
-    return _Figures(tuple(order[:keep]), tuple(rest[: 1 if rng.random() < 0.4 else 2]))
+    some = 1 if rng.random() < 0.4 else 2
+    if grown:
+        dice.fork(grown).throw().shuffle(rest)
+    return _Figures(tuple(order[:keep]), tuple(rest[:some]))
 
 
 def _turn(label: str) -> str:
@@ -183,7 +211,7 @@ def _draft(passage: Passage, piece: _Piece) -> _Draft:
     notes: dict[str, list[Note]] = {}
     if ensemble.drums is not None:
         groove = piece.material.grooves[_turn(passage.label)]
-        notes["drums"] = drumming.play(
+        strokes = drumming.play(
             ensemble.drums,
             groove,
             passage,
@@ -192,6 +220,7 @@ def _draft(passage: Passage, piece: _Piece) -> _Draft:
             light=passage.label == "break",
             stop=piece.material.stop,
         )
+        notes["drums"] = [note for note in strokes if note.pitch not in ensemble.silent]
     for player in ensemble.players:
         layer = player.layer
         if shape.plays(layer, passage, piece.plan.energy):
@@ -224,7 +253,7 @@ def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[
         case "arp":
             notes = accompaniment.arpeggio(layer, lines, passage, rng)
         case "melody":
-            theme = piece.material.themes[layer.name if turn == "statement" else f"{layer.name} answer"]
+            theme = piece.material.themes[layer.name if turn == "statement" else f"{layer.name} {turn}"]
             notes = melody.play(layer, theme, passage, rng, ornament=0.8 if again else 0.0)
         case "line":
             notes = accompaniment.line(layer, lines, passage, rng)
@@ -310,7 +339,9 @@ def _same_parts(sections: list[SectionScore]) -> list[SectionScore]:
 
 
 def _space(style: Style, plan: Plan) -> Space:
-    data = msgspec.structs.asdict(style.data.space)
-    data["brightness_db"] += 2.5 * plan.brightness
-    data["lofi"] = max(0.0, min(1.0, data["lofi"] + plan.lofi))
-    return Space(**data)
+    own = style.data.space
+    return msgspec.structs.replace(
+        own,
+        brightness_db=own.brightness_db + 2.5 * plan.brightness,
+        lofi=max(0.0, min(1.0, own.lofi + plan.lofi)),
+    )

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from services.generator.backends.composer.dice import Dice
+from services.generator.backends.composer.percussion import DRUMS
 from services.generator.backends.composer.plan import Plan
 from services.generator.backends.composer.prompt.lexicon import Instrument, lexicon
 from services.generator.backends.composer.style import Drums, Layer, Role, Style
@@ -55,6 +56,20 @@ _ADDED: Final[dict[str, Layer]] = {
     "texture": Layer("guest texture", "texture", ("noise-rain",), level_db=-4.0, velocity=0.5),
 }
 
+GUEST_DRUMS: Final = Drums(
+    ("kit-lofi",),
+    {
+        "kick": ("8.........6.....", "8.....4.7.......", "8.......7.....?."),
+        "rim": ("....6.......6...", "....6.......6..?"),
+        "hat": ("4.3.4.3.4.3.4.3.", "..4...4...4...4.", "3.433.4.3.433.4."),
+        "shaker": ("................", "2.3.2.3.2.3.2.3."),
+    },
+    fill="brush",
+    level_db=-3.0,
+    reverb=0.2,
+)
+"""A soft beat in 4/4 for a style that has none of its own."""
+
 
 @dataclass(frozen=True)
 class Player:
@@ -69,6 +84,8 @@ class Ensemble:
     players: tuple[Player, ...]
     drums: Drums | None
     kit: str
+    silent: frozenset[int] = frozenset()
+    """Pieces of the kit that the listener refused, as percussion numbers."""
 
 
 def assemble(style: Style, plan: Plan, dice: Dice) -> Ensemble:
@@ -78,15 +95,22 @@ def assemble(style: Style, plan: Plan, dice: Dice) -> Ensemble:
     rng = dice.throw()
     layers = [layer for layer in style.data.layers if rng.random() < layer.chance]
     players = _cast(layers, wanted, plan, dice)
-    drums = style.data.drums
-    if drums is not None and "role:drums" in plan.unwanted:
-        drums = None
     kits = [name for kind in wanted if kind.place == "drums" for name in kind.names]
+    drums = style.data.drums or (GUEST_DRUMS if kits or "role:drums" in plan.wanted else None)
+    if "role:drums" in plan.unwanted:
+        drums = None
     own = [kit for kit in (drums.kits if drums else ()) if kit not in plan.unwanted]
     kit = kits[0] if kits else own[int(dice.fork("kit").throw().random() * len(own))] if own else _DEFAULT_KIT
     cast = _alone(players, drums, kit, plan) if plan.only else Ensemble(tuple(players), drums, kit)
     heard = [player for player in cast.players if player.layer.role != "texture"]
-    return cast if heard or cast.drums is not None else replace(cast, players=(*cast.players, _substitute(style, plan)))
+    if not heard and cast.drums is None:
+        cast = replace(cast, players=(*cast.players, _substitute(style, plan)))
+    return replace(cast, silent=_silent(plan))
+
+
+def _silent(plan: Plan) -> frozenset[int]:
+    refused = [piece for name, piece in lexicon().kit.items() if f"kit:{name}" in plan.unwanted]
+    return frozenset(DRUMS[drum] for piece in refused for drum in piece.drums)
 
 
 def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: Dice) -> list[Player]:
@@ -96,7 +120,8 @@ def _cast(layers: Iterable[Layer], wanted: list[Instrument], plan: Plan, dice: D
     for layer in layers:
         if f"role:{_role(layer)}" in plan.unwanted:
             continue
-        allowed = [name for name in layer.instruments if name not in plan.unwanted]
+        low = "role:bass" in plan.unwanted
+        allowed = [name for name in layer.instruments if name not in plan.unwanted and not (low and "bass-" in name)]
         asked = _asked(layer, allowed, waiting) or given.get(layer.instruments)
         if asked is not None:
             if asked in waiting:
@@ -163,6 +188,8 @@ def _alone(players: list[Player], drums: Drums | None, kit: str, plan: Plan) -> 
         own = player.instrument if player.instrument in kind.names else kind.names[0]
         free = msgspec.structs.replace(layer, from_energy=0.0, until_energy=1.0, sidechain=0.0)
         kept.append(Player(free, own))
+    missing = roles - {_role(player.layer) for player in kept} - {"drums"}
+    kept += [Player(_ADDED[role], _ADDED[role].instruments[0]) for role in sorted(missing) if role in _ADDED]
     if carriers and "harmony" not in taken and "chords" not in roles:
         kept.append(Player(_ADDED["arp"], carriers[0].names[0]))
     for number, kind in enumerate(soloists):

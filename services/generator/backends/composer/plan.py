@@ -80,8 +80,11 @@ class Plan:
         if len(self.form) > 1:
             parts.append(" ".join(label for label, _ in self.form))
         if self.only:
-            parts.append("only " + spoken(self.only))
-        parts += ["no " + spoken((name,)) for name in sorted(self.unwanted) if name.startswith("role:")]
+            parts.append("only " + " and ".join(spoken(self.only)))
+        elif self.wanted:
+            called = (entry.removeprefix("kit-").removeprefix("role:").replace("-", " ") for entry in self.wanted)
+            parts.append("with " + " and ".join(called))
+        parts += ["no " + name for name in spoken(self.unwanted)]
         if self.development:
             parts.append("continued")
         return " · ".join(parts)
@@ -147,14 +150,15 @@ def _check(asked: Asked) -> None:
 def _style_key(wishes: Wishes, styles: Mapping[str, Style], dice: Dice) -> str:
     if wishes.style is not None:
         key = wishes.style
-    elif "role:drums" in wishes.only:
+    elif wishes.only == {"role:drums"}:
         key = "drums-only"
     elif suggested := _suggested(wishes):
         key = suggested
     elif "kit-808" in wishes.only:
         key = "808"
     else:
-        choice = LIVELY_STYLES if wishes.energy > 0.1 or wishes.tempo_factor > 1.04 else UNKNOWN_STYLES
+        lively = wishes.energy > 0.1 or wishes.tempo_factor > 1.04 or "role:drums" in wishes.only
+        choice = LIVELY_STYLES if lively else UNKNOWN_STYLES
         key = dice.fork("style").throw().choice(choice)
     if "role:drums" in wishes.only and key in styles and styles[key].data.drums is None:
         key = "drums-only"
@@ -168,7 +172,7 @@ def _has_drums(wishes: Wishes) -> bool:
 def _suggested(wishes: Wishes) -> str | None:
     """The style that the first instrument with one suggests."""
     kinds = lexicon().instruments
-    return next((kinds[entry].style for entry in wishes.wanted if kinds[entry].style), None)
+    return next((kinds[entry].style for entry in wishes.wanted if entry in kinds and kinds[entry].style), None)
 
 
 def _key(wishes: Wishes, style: Style, asked: Asked, rng: random.Random) -> tuple[int, str]:
@@ -203,7 +207,7 @@ def _time(
     elif wishes.bpm is not None:
         bpm, fixed = round(max(floor, min(ceiling, wishes.bpm * wishes.relative_tempo)), 1), True
     else:
-        shaped = max(low, min(high, drawn * wishes.tempo_factor)) * max(0.6, min(1.6, wishes.relative_tempo))
+        shaped = _leaning(drawn, low, high, wishes.tempo_factor) * max(0.6, min(1.6, wishes.relative_tempo))
         bpm, fixed = float(round(max(floor, min(ceiling, shaped)))), False
     bars = asked.bars or (wishes.bars if asked.seconds is None else None)
     if bars is None and asked.seconds is not None:
@@ -226,6 +230,14 @@ def _song(theme: int, answer: int, *, drummed: bool, broken: bool) -> tuple[tupl
     if drummed and broken:
         form += (("break", max(4, theme // 2) if theme >= 4 else theme),)
     return (*form, ("fill", max(1, answer // 4))) if drummed else form
+
+
+def _leaning(drawn: float, low: float, high: float, factor: float) -> float:
+    """A tempo of the style that words such as "slow" (a factor below 1) draw towards its slow or its fast end."""
+    stay = max(0.0, 1.0 - 5.0 * abs(factor - 1.0))
+    end = low if factor < 1.0 else high
+    drawn = end + (drawn - end) * stay
+    return max(low, min(high, drawn * factor))
 
 
 def _bars_for(seconds: float, bpm: float, meter: Meter, free: tuple[float, float] | None) -> tuple[float, int]:
@@ -259,12 +271,8 @@ def _divide(bars: int) -> tuple[tuple[str, int], ...]:
 def developed(plan: Plan) -> Plan:
     """The plan of a continuation: the same theme, one development further.
 
-    A piece goes on with its theme varied, a new answer to it, and a second one; a single section with one of these.
+    A piece goes on with its theme varied, a new answer to it, and a second one; a single section with its theme varied.
     """
-    number = plan.development + 1
-    if len(plan.form) == 1:
-        form: tuple[tuple[str, int], ...] = ((("A'", "B", "C")[number % 3], plan.form[0][1]),)
-    else:
-        onward = {"A": "A'", "A'": "B", "B": "C"}
-        form = tuple((onward.get(label, label), bars) for label, bars in plan.form)
-    return replace(plan, development=number, form=form)
+    onward = {"A": "A'", "A'": "B", "B": "C"} if len(plan.form) > 1 else {"A": "A'"}
+    form = tuple((onward.get(label, label), bars) for label, bars in plan.form)
+    return replace(plan, development=plan.development + 1, form=form)

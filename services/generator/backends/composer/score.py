@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from shared.units import Bpm
 
 
@@ -81,9 +83,8 @@ class Meter:
         return f"{self.beats}/{self.unit}"
 
 
-@dataclass(frozen=True)
-class Space:
-    """How the style's mix sounds as a whole."""
+class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the style's mix sounds as a whole; a style's file gives it as ``[space]``."""
 
     reverb: str = "room"
     """A named impulse response: room, hall, plate, chamber, cathedral …"""

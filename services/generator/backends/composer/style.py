@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from services.generator.backends.composer import meters, theory
 from services.generator.backends.composer.percussion import DRUMS
-from services.generator.backends.composer.score import Meter
+from services.generator.backends.composer.score import Meter, Space
 from shared.errors import BackendError
 
 Role = Literal["bass", "chords", "arp", "melody", "line", "drone", "texture"]
@@ -87,21 +87,6 @@ class Drums(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late_ms: float = 0.0
 
 
-class SpaceData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The mix as a whole; the fields are those of ``score.Space``."""
-
-    reverb: str = "room"
-    reverb_s: float = 1.2
-    delay_quarters: float = 0.75
-    delay_feedback: float = 0.35
-    brightness_db: float = 0.0
-    warmth_db: float = 0.0
-    saturation: float = 0.1
-    lofi: float = 0.0
-    width: float = 1.0
-    glue: float = 0.3
-
-
 class StyleData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A style's file, field by field."""
 
@@ -133,7 +118,7 @@ class StyleData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nothing enters or leaves within a section: for sleep and concentration."""
     drums: Drums | None = None
     layers: tuple[Layer, ...] = ()
-    space: SpaceData = SpaceData()
+    space: Space = Space()
 
 
 @dataclass(frozen=True)

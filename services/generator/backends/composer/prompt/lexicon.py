@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections.abc import Collection
 from functools import cache
 from importlib import resources
 from typing import Annotated, Literal
@@ -39,10 +40,18 @@ class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: tuple[str, ...]
 
 
+class Piece(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece of the kit, as a listener refuses it."""
+
+    words: tuple[str, ...]
+    drums: tuple[str, ...]
+
+
 class Lexicon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     moods: dict[str, Mood]
     roles: dict[str, Role]
     instruments: dict[str, Instrument]
+    kit: dict[str, Piece]
     grammar: dict[str, tuple[str, ...]]
 
 
@@ -52,11 +61,14 @@ def lexicon() -> Lexicon:
     return msgspec.convert(tomllib.loads(text), Lexicon)
 
 
-def spoken(names: tuple[str, ...]) -> str:
-    """What a listener calls these instruments or this role."""
-    kinds = lexicon().instruments.items()
-    found = next((entry for entry, kind in kinds if set(kind.names) == set(names)), names[0])
-    return found.removeprefix("role:").replace("-", " ")
+def spoken(names: Collection[str]) -> list[str]:
+    """What a listener calls these instruments, roles and pieces of the kit, in as few words as it takes."""
+    instruments = lexicon().instruments
+    given = set(names)
+    called = [name.partition(":")[2] for name in sorted(given) if ":" in name]
+    whole = {entry: set(kind.names) for entry, kind in instruments.items() if set(kind.names) <= given}
+    called += [entry for entry, mine in whole.items() if not any(mine < other for other in whole.values())]
+    return [entry.removeprefix("kit-").replace("-", " ") for entry in called]
 
 
 def plain(text: str) -> str:

@@ -32,8 +32,8 @@ def nudge(plan: Plan, words: str, styles: Mapping[str, Style]) -> Plan:
         own = style.data.modes if style is not None else ()
         mode = next((name for name in own if theory.is_minor(name) == (wishes.family == "minor")), wishes.family)
     refused = wishes.unwanted
-    kept = tuple(entry for entry in plan.wanted if not set(lexicon().instruments[entry].names) <= refused)
-    called = {name for entry in wishes.wanted for name in lexicon().instruments[entry].names}
+    kept = tuple(entry for entry in plan.wanted if not _names(entry) <= refused)
+    called = {name for entry in wishes.wanted for name in _names(entry)}
     return replace(
         plan,
         style=style.key if style is not None else plan.style,
@@ -49,6 +49,11 @@ def nudge(plan: Plan, words: str, styles: Mapping[str, Style]) -> Plan:
         unwanted=(plan.unwanted | refused) - called - _called_back(words),
         only=tuple(sorted(wishes.only)) or tuple(name for name in plan.only if name not in refused),
     )
+
+
+def _names(entry: str) -> set[str]:
+    kind = lexicon().instruments.get(entry)
+    return set(kind.names) if kind else {entry}
 
 
 def _called_back(words: str) -> frozenset[str]:

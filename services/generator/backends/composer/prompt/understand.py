@@ -26,7 +26,7 @@ _BPM: Final = re.compile(
     r"(?<![\w.])(\d{2,3}(?:[.,]\d{1,2})?)\s*(?:bpm|beats? per minute|battiti(?: al minuto)?)\b"
     r"|\b(?:bpm|tempo)\s*(?:of|di|=|:)?\s*(\d{2,3}(?:[.,]\d{1,2})?)(?![\w/])"
 )
-_BARE: Final = re.compile(r"(?<![\w./])(?:at|@|a)?\s*(\d{2,3})(?=\s*(?:,|$))")
+_BARE: Final = re.compile(r"(?<![\w./])(?:at|@|a)?\s*(\d{2,3})(?=\s*(?:,|$|with\b|con\b))")
 """A number at the end of a clause is a tempo, if it can be one and is no machine's name."""
 _MACHINES: Final = frozenset({"101", "106", "303"})
 _KEY: Final = re.compile(
@@ -58,7 +58,7 @@ _MODES: Final = {
     "minor": ("minor", "minor key", "minore"),
     "major": ("major", "major key", "maggiore"),
     "dorian": ("dorian", "dorico"),
-    "phrygian": ("phrygian", "frigio"),
+    "phrygian": ("phrygian", "frigio", "flamenco"),
     "lydian": ("lydian", "lidio"),
     "mixolydian": ("mixolydian", "misolidio"),
     "harmonic-minor": ("harmonic minor", "minore armonica"),
@@ -85,9 +85,9 @@ class Wishes:
     brightness: float = 0.0
     lofi: float = 0.0
     wanted: tuple[str, ...] = ()
-    """Entries of the lexicon's instruments, in the order of the text."""
+    """Entries of the lexicon's instruments, in the order of the text, and ``role:drums`` where a beat is asked for."""
     unwanted: frozenset[str] = frozenset()
-    """Instruments' registry names, and roles as ``role:drums``."""
+    """Instruments' registry names, roles as ``role:drums`` and pieces of the kit as ``kit:kick``."""
     only: frozenset[str] = frozenset()
     """The same, for what is to play alone."""
     moods: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class _Mention:
     end: int
     names: tuple[str, ...]
     entry: str
-    """The lexicon's instrument, or ``role:…``."""
+    """The lexicon's instrument, ``role:…`` or ``kit:…``."""
 
 
 def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
@@ -107,19 +107,13 @@ def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
     words = lexicon()
     text = text[:_READ]
     bare = plain(text)
-    refused = _refused_spans(bare, words)
-    mentions = _mentions(bare, words)
-    unwanted = {name for mention in mentions if _inside(mention.start, refused) for name in mention.names}
-    if find(("drumless", "beatless"), bare):
-        unwanted.add("role:drums")
+    refused = _governed(words.grammar["no"], bare, words)
+    lessened = _governed(words.grammar["less"], bare, words)
+    mentions = [mention for mention in _mentions(bare, words) if not _inside(mention.start, lessened)]
+    unwanted, wanted = _wishes(bare, mentions, words, refused)
     only = _only(bare, mentions, words, refused)
-    wanted = tuple(
-        mention.entry
-        for mention in mentions
-        if not _inside(mention.start, refused) and not mention.entry.startswith("role:")
-    )
     style = _style(bare, styles, refused)
-    family, tempo, relative, energy, brightness, lofi, moods = _moods(bare, words, refused)
+    family, tempo, relative, energy, brightness, lofi, moods = _moods(bare, words, refused + lessened)
     tonic, mode = _key(text)
     if mode is None:
         mode = next((name for name, phrases in _MODES.items() if find(phrases, bare)), None)
@@ -136,8 +130,8 @@ def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
         energy=energy,
         brightness=brightness,
         lofi=lofi,
-        wanted=tuple(dict.fromkeys(wanted)),
-        unwanted=frozenset(unwanted),
+        wanted=wanted,
+        unwanted=unwanted,
         only=only,
         moods=moods,
     )
@@ -152,11 +146,12 @@ def _mentions(bare: str, words: Lexicon) -> list[_Mention]:
         for entry, instrument in words.instruments.items()
         for start, end in find(instrument.words, bare)
     ]
-    found += [
-        _Mention(start, end, (f"role:{name}",), f"role:{name}")
-        for name, role in words.roles.items()
-        for start, end in find(role.words, bare)
-    ]
+    for kind, table in (("role", words.roles), ("kit", words.kit)):
+        found += [
+            _Mention(start, end, (f"{kind}:{name}",), f"{kind}:{name}")
+            for name, entry in table.items()
+            for start, end in find(entry.words, bare)
+        ]
     # "electric piano" is no piano, and "drum and bass" neither: the longest phrase at a place is what is meant.
     found.sort(key=lambda mention: (mention.start - mention.end, mention.start))
     kept: list[_Mention] = []
@@ -166,13 +161,37 @@ def _mentions(bare: str, words: Lexicon) -> list[_Mention]:
     return sorted(kept, key=lambda mention: mention.start)
 
 
-def _refused_spans(bare: str, words: Lexicon) -> list[tuple[int, int]]:
-    """The stretches of text that a "no" governs: its noun, and those joined to it by "and" or "or"."""
+def _wishes(
+    bare: str, mentions: list[_Mention], words: Lexicon, refused: list[tuple[int, int]]
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """What is refused and what is wanted; of two wishes that contradict each other the later one counts."""
+    unwanted: set[str] = {"role:drums"} if find(("drumless", "beatless"), bare) else set()
+    wanted: dict[str, None] = {}
+    invited = [end for _, end in find(words.grammar["with"], bare)]
+    for mention in mentions:
+        if _inside(mention.start, refused):
+            unwanted.update(mention.names)
+            wanted.pop(mention.entry, None)
+            continue
+        unwanted.difference_update(mention.names if ":" not in mention.entry else ())
+        beat = mention.entry == "role:drums" and any(_reaches(bare[end : mention.start]) for end in invited)
+        if ":" not in mention.entry or beat:
+            wanted[mention.entry] = None
+    return frozenset(unwanted), tuple(wanted)
+
+
+def _reaches(between: str) -> bool:
+    """Whether "with" still speaks of what comes after these words: "with a soft beat"."""
+    return between.startswith(" ") and "," not in between and len(between.split()) <= 2
+
+
+def _governed(by: tuple[str, ...], bare: str, words: Lexicon) -> list[tuple[int, int]]:
+    """The stretches of text that a "no" or a "less" governs: its noun, and those joined to it by "and" or "or"."""
     grammar = words.grammar
     skipped, joined = set(grammar["skipped"]), set(grammar["joined"])
     known = _known_starts(bare, words)
     spans = []
-    for start, end in find(grammar["no"], bare):
+    for start, end in find(by, bare):
         at, reach = end, end
         while match := re.compile(r"\s*(\S+)").match(bare, at):
             token, token_start = match[1], match.start(1)
@@ -193,7 +212,7 @@ def _refused_spans(bare: str, words: Lexicon) -> list[tuple[int, int]]:
 def _known_starts(bare: str, words: Lexicon) -> dict[int, int]:
     """Where known nouns begin and end, the longest at each place."""
     ends: dict[int, int] = {}
-    for table in (words.instruments, words.roles):
+    for table in (words.instruments, words.roles, words.kit):
         for entry in table.values():
             for start, end in find(entry.words, bare):
                 ends[start] = max(end, ends.get(start, end))
@@ -219,7 +238,8 @@ def _only(bare: str, mentions: list[_Mention], words: Lexicon, refused: list[tup
             alone.update(mention.names)
             for other in _joined_to(mention, mentions, bare, words):
                 alone.update(other.names)
-    return frozenset(alone)
+    # Who wants some pieces of the kit alone wants a drummer alone.
+    return frozenset("role:drums" if name.startswith("kit:") else name for name in alone)
 
 
 def _joined_to(mention: _Mention, mentions: list[_Mention], bare: str, words: Lexicon) -> list[_Mention]:
@@ -284,7 +304,7 @@ def _moods(
             continue
         names.append(name)
         if plainly:
-            tempo *= mood.tempo
+            tempo *= _relative(mood, max(_degree(bare[: span[0]], words) for span in plainly))
         amount = 1.0 if plainly else 0.0
         for start, _ in more:
             degree = _degree(bare[:start], words)
