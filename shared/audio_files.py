@@ -53,7 +53,7 @@ def write_wav(path: Path, samples: Audio, sample_rate: int, subtype: str = "PCM_
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:
-            told = _Told(file)
+            told = Told(file)
             try:
                 soundfile.write(told, samples, sample_rate, subtype=subtype, format="WAV")
             except AssertionError:  # the library asserts that all was written, and does not say why it was not
@@ -66,13 +66,14 @@ def write_wav(path: Path, samples: Audio, sample_rate: int, subtype: str = "PCM_
         raise AudioFileError(f"{path} cannot be written ({_cause(error)}): free some disk space.") from error
 
 
-class _Told:
-    """A file that remembers what the operating system said when it could not be written."""
+class Told:
+    """A file for libsndfile that begins where ``file`` stands, and remembers why it could not be written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.seek, self.tell = file.seek, file.tell
+        self._begin = file.tell()
         self.error: OSError | None = None
+        """What the operating system said; libsndfile itself tells less."""
 
     def write(self, data: bytes) -> int:
         try:
@@ -80,6 +81,18 @@ class _Told:
         except OSError as error:
             self.error = error
             return 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET:
+            offset += self._begin
+        try:
+            return self._file.seek(offset, whence) - self._begin
+        except OSError as error:  # what was held back could not be written
+            self.error = error
+            return -1
+
+    def tell(self) -> int:
+        return self._file.tell() - self._begin
 
 
 def read_audio(path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, int]:

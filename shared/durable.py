@@ -36,6 +36,32 @@ def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
         ) from error
 
 
+def settle_file(beside: Path, path: Path, *, replace: bool) -> None:
+    """Give a file that is written and forced to the disk its name, in one step; both lie in one folder.
+
+    Raises
+    ------
+    FileExistsError
+        The name is taken, and is not to be replaced.
+    OSError
+        The folder does not allow it.
+    """
+    if replace:
+        beside.replace(path)
+    else:
+        try:
+            os.link(beside, path)  # refuses where somebody took the name in the meantime
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if os.path.lexists(path):
+                raise FileExistsError(path) from None
+            beside.rename(path)
+        else:
+            beside.unlink()
+    _sync_folder(path.parent)
+
+
 def set_aside(path: Path) -> Path:
     """Move a file that cannot be understood out of the way, keeping it, and return where it is: ``name.broken-1`` …
 

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import msgspec
+
 from services.controller.core import Station
+from services.controller.naming import named
 from services.controller.outcomes import (
     Asked,
     ChangeSettings,
@@ -20,7 +23,7 @@ from services.controller.outcomes import (
     Save,
     ShutDown,
 )
-from services.controller.saving import SaveOrder, check_order
+from services.controller.saving import SaveOrder
 from shared.errors import InfiniLoopError, UsageError
 from shared.messages import PROMPT_LIMIT
 from shared.music import Loop
@@ -135,14 +138,44 @@ def _volume(asked: Asked) -> Outcome:
 
 
 def _save(asked: Asked) -> Outcome:
-    target, previous = asked.text("file"), bool(asked.arguments.get("previous"))
+    target = asked.text("file")
     if target is None:
         raise UsageError("save takes a file to write to.")
-    loop = asked.station.previous() if previous else asked.station.sounding
+    loop, section = _meant(asked)
+    return Save(
+        SaveOrder(
+            loop,
+            Path(target),
+            asked.text("format") or "",
+            bool(asked.arguments.get("force")),
+            section,
+            asked.station.settings.analyzer.loudness,
+        )
+    )
+
+
+def _sounding(asked: Asked) -> Outcome:
+    """The loop that sounds, or sounded before, whole: for who writes it to a file in a process of its own."""
+    loop, section = _meant(asked)
+    return Done(
+        name_of(loop),
+        data={
+            "loop": msgspec.to_builtins(loop),
+            "section": section,
+            "loudness": asked.station.settings.analyzer.loudness,
+        },
+    )
+
+
+def _meant(asked: Asked) -> tuple[Loop, str]:
+    """The loop that a listener means, and of a piece the section that sounds."""
+    station, previous = asked.station, bool(asked.arguments.get("previous"))
+    loop = station.previous() if previous else station.sounding
     if loop is None:
         raise InfiniLoopError("There is no earlier loop yet." if previous else "Nothing plays yet: try in a moment.")
-    order = SaveOrder(loop, Path(target), asked.text("format") or "", bool(asked.arguments.get("force")))
-    return Save(check_order(order))
+    player = station.player
+    sounds = player is not None and player.loop_id == loop.loop_id
+    return named(loop), player.section if player is not None and sounds else ""
 
 
 def name_of(loop: Loop) -> str:
@@ -162,6 +195,7 @@ COMMANDS: Mapping[str, Callable[[Asked], Outcome]] = MappingProxyType(
         "settings": lambda _: ListSettings(),
         "volume": _volume,
         "save": _save,
+        "sounding": _sounding,
         "status": lambda _: Report(),
         "shutdown": lambda _: ShutDown(),
     }

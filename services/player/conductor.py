@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from services.player.choice import Shelf, Target
-from services.player.form import Pass, Span, song, stretch, stretch_frames
+from services.player.form import Pass, Span, song
 from services.player.mixer import Change, Part
 from services.player.moves import MoveRequest
 from services.player.samples import Samples
@@ -27,10 +27,10 @@ from services.player.schedule import (
     next_bar,
 )
 from services.player.store import LoadedLoop, LoadedTransition
+from shared.levels import playing_gain
 from shared.messages import Wanted
 from shared.units import STATION_RATE
 
-LEVEL_TOLERANCE_LU = 0.5
 _MOST_PASSES = 400
 _LONGEST_WAIT = 30 * STATION_RATE
 """A rendered transition's exit is waited for so long; past that the player fades by itself."""
@@ -102,12 +102,6 @@ class Conductor:
         return self._foreseen.target
 
     @property
-    def song_frames(self) -> int:
-        """How long the song that sounds is to last."""
-        wanted = self._shelf.wanted
-        return stretch_frames(self._stand.loaded.loop) if wanted.once else round(wanted.min_duration_s * STATION_RATE)
-
-    @property
     def note(self) -> str:
         """The change that is foreseen, in words; else how the song that sounds was entered."""
         return self._foreseen.stand.note if self._foreseen.target is not None else self._stand.note
@@ -160,7 +154,7 @@ class Conductor:
             leave = next_bar(loop, span, now) if bar_frames(loop) is not None else now
             longest = SKIP_FADE if target.why in ("skip", "back") else LONGEST_FADE
         else:
-            due = stand.began + self.song_frames if target.why == "due" else 0
+            due = stand.began + round(wanted.min_duration_s * STATION_RATE) if target.why == "due" else 0
             earliest = max(now, start + due - self._base)
             splice = self._transitions.get((loop.loop_id, target.loaded.loop_id))
             if splice is not None and splice.transition.kind in _RENDERED[wanted.transition]:
@@ -213,7 +207,7 @@ class Conductor:
         For who renders the change ahead: no exit before this frame is of use.
         """
         stand = self._stand
-        due = stand.began + self.song_frames - self._base
+        due = stand.began + round(self._shelf.wanted.min_duration_s * STATION_RATE) - self._base
         at = self._playing.origin + self._playing.begin
         if stand.splice is not None:
             due, at = due - stand.splice.samples.frames, stand.stretch.start
@@ -266,17 +260,14 @@ class Conductor:
     # -- pieces -------------------------------------------------------------------------------------------------------
 
     def _pass(self, loaded: LoadedLoop, number: int, entry: int = 0) -> Pass:
-        wanted = self._shelf.wanted
-        if wanted.once:
-            return stretch(loaded.loop, number, entry)
-        return song(loaded.loop, number, wanted.variation, entry)
+        return song(loaded.loop, number, self._shelf.wanted.variation, entry)
 
     def _opening(self, loaded: LoadedLoop, began: int, note: str, entry: int | None = None) -> Stand:
         first = entry_frame(loaded.loop) if entry is None else entry
         return Stand(loaded, began, self._pass(loaded, 0, first), note=note)
 
     def _part(self, stand: Stand, clip: Samples | None = None, join: int | None = None) -> Part:
-        span, gain = stand.stretch, self._gain(stand.loaded)
+        span, gain = stand.stretch, playing_gain(stand.loaded.loop, self._loudness)
         if clip is not None:
             request = self._request(stand)
             assert request is not None
@@ -294,13 +285,6 @@ class Conductor:
         return MoveRequest(
             loop.loop_id, stand.loaded.samples, span.end - frames, span.end, span.low, span.high, stand.taken.move, beat
         )
-
-    def _gain(self, loaded: LoadedLoop) -> float:
-        """Brings a loop to the station's loudness without pushing its true peak over −1 dBTP."""
-        wanted = self._loudness - loaded.loop.lufs
-        if abs(wanted) <= LEVEL_TOLERANCE_LU:
-            return 1.0
-        return float(10.0 ** (min(wanted, max(0.0, -1.0 - loaded.loop.true_peak_dbtp)) / 20.0))
 
     def _said(self, target: Target, wanted: Wanted) -> str:
         """The change in words, for the status."""

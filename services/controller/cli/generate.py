@@ -200,14 +200,14 @@ def _find_loop(samples: Audio, rate: int, made: Made, job: Job, wishes: Analyzer
 
 
 def _write_loop(finished: FinishedLoop, made: Made, target: Path, *, force: bool) -> dict[str, Any]:
-    from services.controller.saving import SaveOrder, check_order, save_loop
+    from services.controller.saving import SaveOrder, save_loop
     from shared.audio_files import write_wav
     from shared.units import STATION_RATE
 
     path = Path(made.path).with_suffix(".loop.wav")
     write_wav(path, finished.samples, STATION_RATE)
     record = finished.record("generated", made.job_id, 0, str(path), made.recipe)
-    saved = save_loop(check_order(SaveOrder(record, target.absolute(), force=force)))
+    saved = save_loop(SaveOrder(record, target.absolute(), force=force))
     return {
         "frames": saved.frames,
         "sample_rate": saved.sample_rate,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.player.sleeping import asleep_clock, slept_s
-from services.player.unplug import Place, Sight, sight, unplugged
+from services.player.manners import Place, Sight, asleep_clock, sight, slept_s, unplugged
 
 SINKS = [
     {"index": 3, "name": "usb", "active_port": "analog-output"},
