@@ -38,7 +38,7 @@ from shared.music import Jump
 from shared.settings.player import PlayerSettings
 from shared.units import STATION_RATE, TAP_BLOCK, Audio
 from tests.pipeline.test_player import Station
-from tests.realtime.pulse import Pulse, Recorder, find
+from tests.realtime.pulse import Pulse, Recorder
 from tests.unit.player.material import at_once, loaded, loop, noise, render, sections, wanted, written
 
 BAR = 2 * STATION_RATE
@@ -135,9 +135,8 @@ def sound(seconds: float, burn: int, burn_nice: int, settle: float) -> None:
             recorder = Recorder(pulse)
             measured = _processor(station)
             frames = round(seconds * STATION_RATE)
-            _listen(station, seconds, lambda: recorder.read(TAP_BLOCK))
-            while len(recorder.sound()) < frames:
-                recorder.read(TAP_BLOCK)
+            _listen(station, seconds, lambda: recorder.wait(TAP_BLOCK))
+            recorder.wait(max(0, frames - recorder.frames))
             share = measured()
             recorded = recorder.sound()
             recorder.stop()
@@ -147,7 +146,8 @@ def sound(seconds: float, burn: int, burn_nice: int, settle: float) -> None:
         breaks, wrong = _breaks(recorded, reference)
         say(
             figure="breaks_in_the_recording",
-            value=breaks,
+            value=len(breaks),
+            breaks=breaks[:20],
             frames_wrong=wrong,
             seconds=round(len(recorded) / STATION_RATE, 1),
             load=round(os.getloadavg()[0], 1),
@@ -266,23 +266,33 @@ def _reference(held: list[LoadedLoop], state: Wanted, frames: int) -> Audio:
     return render(engine, frames)[1]
 
 
-def _breaks(recorded: Audio, reference: Audio) -> tuple[int, int]:
-    """How often the recording leaves the render, and how many frames are not the render's."""
-    at, breaks, wrong = 0, 0, 0
+def _breaks(recorded: Audio, reference: Audio) -> tuple[list[dict[str, float]], int]:
+    """Where the recording leaves the render, by how many frames it then runs ahead of it, and how many are not its."""
+    breaks: list[dict[str, float]] = []
+    at, wrong, expected = 0, 0, -1
     while at < len(recorded) - 64:
-        same = find(reference, recorded[at : at + 64])
+        same = _nearest(reference, recorded[at : at + 64], expected)
         if same < 0:
             at += 64
             wrong += 64
             continue
+        if expected >= 0:
+            breaks.append({"second": round(at / STATION_RATE, 3), "slip_frames": same - expected})
         rest = min(len(recorded) - at, len(reference) - same)
         equal = (recorded[at : at + rest] == reference[same : same + rest]).all(axis=1)
         if equal.all():
             break
         first = int(np.argmin(equal))
-        breaks += 1
-        at += max(64, first)
+        at += first
+        expected = same + first
     return breaks, wrong
+
+
+def _nearest(reference: Audio, probe: Audio, expected: int) -> int:
+    """The place of ``probe`` in the render that is nearest to where it is expected; −1 if it is nowhere."""
+    starts = np.flatnonzero(reference[: len(reference) - len(probe), 0] == probe[0, 0])
+    places = [int(at) for at in starts if np.array_equal(reference[at : at + len(probe)], probe)]
+    return min(places, key=lambda at: abs(at - expected)) if places else -1
 
 
 if __name__ == "__main__":

@@ -125,6 +125,10 @@ class Link:
         """Wait until something can be received; for a client with a single link."""
         return bool(self._socket.poll(round(timeout_s * 1000), zmq.POLLIN))
 
+    def wait_writable(self, timeout_s: float) -> bool:
+        """Wait until a peer can take a message; for a client with a single link."""
+        return bool(self._socket.poll(round(timeout_s * 1000), zmq.POLLOUT))
+
     def close(self, linger_ms: int = LINGER_MS) -> None:
         self._socket.close(linger_ms)
 
@@ -199,9 +203,19 @@ class Bus:
         socket.bind(channel.ipc_endpoint(self._paths))
         return self._link(socket, channel, channel.bound)
 
-    def connect(self, channel: Channel, *, identity: str = "", topics: Iterable[str] = ("",)) -> Link:
-        """Connect to this channel over ipc; the binder may come later. ``topics`` are what a SUB link hears."""
+    def connect(
+        self, channel: Channel, *, identity: str = "", topics: Iterable[str] = ("",), immediate: bool = False
+    ) -> Link:
+        """Connect to this channel over ipc; the binder may come later.
+
+        Parameters
+        ----------
+        topics : what a SUB link hears.
+        immediate : nothing that is sent waits for a binder that is not there, as on every PUSH link.
+        """
         socket = self._socket(channel, channel.connected)
+        if immediate:
+            socket.setsockopt(zmq.IMMEDIATE, 1)
         self._prepare_connected(socket, channel, identity, topics)
         socket.connect(channel.ipc_endpoint(self._paths))
         return self._link(socket, channel, channel.connected)
@@ -353,13 +367,23 @@ def new_key_pair() -> tuple[bytes, bytes]:
     return zmq.curve_keypair()
 
 
-def ask(paths: Paths, command: Command, *, timeout_s: float) -> Answer | None:
-    """Send one command to the controller and wait for its answer; None if none came in time."""
+def ask(paths: Paths, command: Command, *, timeout_s: float, heard_within_s: float | None = None) -> Answer | None:
+    """Send one command to the controller and wait for its answer; None if none came in time.
+
+    Raises
+    ------
+    LinkError
+        No controller took the command within ``heard_within_s``: it was not sent, and will not be.
+    """
     bus = Bus(paths)
     try:
-        link = bus.connect(COMMANDS)
-        deadline = time.monotonic() + timeout_s
-        link.send(command)
+        link = bus.connect(COMMANDS, immediate=True)
+        began = time.monotonic()
+        deadline = began + timeout_s
+        while not link.send(command):
+            left = min(deadline, began + (timeout_s if heard_within_s is None else heard_within_s)) - time.monotonic()
+            if left <= 0 or not link.wait_writable(left):
+                raise LinkError("The station's controller is away: nothing was done.")
         while (left := deadline - time.monotonic()) > 0:
             received = link.receive() if link.wait_readable(left) else None
             answer = received.message if received is not None else None

@@ -142,6 +142,8 @@ class Done(Message, frozen=True, kw_only=True):
     """Length of the clip."""
     generation_s: float
     download_s: float = 0.0
+    cpu_s: float = 0.0
+    """Seconds of processor that it took on the worker's machine, all cores together; 0 if nobody knows."""
 
 
 class Failed(Message, frozen=True, kw_only=True):
@@ -210,6 +212,8 @@ class Wanted(Message, frozen=True, kw_only=True):
     transition: Literal["smart", "blend", "fade", "cut", "off"] = "smart"
     variation: Literal["off", "light", "full"] = "light"
     min_duration_s: Annotated[float, Meta(ge=1.0, le=3600.0)] = 120.0
+    once: bool = False
+    """Each loop is a stretch of a stream: played through once, whatever ``min_duration_s`` says, then left."""
     driver: str = "auto"
     output_device: str = ""
     epoch: Frame = 0
@@ -326,6 +330,10 @@ class PlayerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The change that comes or is under way: kind and why."""
     leave_frame: int | None = None
     """Where in the loop's file this song will have lasted its time: no change rendered ahead leaves before it."""
+    recording: Text = ""
+    """The recording under way, or what became of it."""
+    note: Text = ""
+    """What the listener should know and the player cannot mend."""
 
 
 class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):

@@ -115,6 +115,7 @@ class Inference:
 
     def _generate(self, order: Make, backend: Backend) -> Made:
         job, began, path = with_seed(order.job), time.monotonic(), Path(order.path)
+        worked = processor_s()
         control = JobControl(report=self._steps(job.job_id), cancelled=lambda: job.job_id in self._halted)
         control.check()
         generation = backend.generate(job, control)
@@ -137,10 +138,17 @@ class Inference:
             midi=facts.midi,
             generation_s=max(0.0, time.monotonic() - began - facts.download_s),
             download_s=facts.download_s,
+            cpu_s=round(processor_s() - worked, 3),
         )
 
     def _steps(self, job_id: str) -> _Steps:
         return _Steps(lambda fraction, stage: self._tell(Step(job_id=job_id, fraction=fraction, stage=stage)))
+
+
+def processor_s() -> float:
+    """Seconds of processor that this process and those of its children that have ended have taken."""
+    taken = os.times()
+    return taken.user + taken.system + taken.children_user + taken.children_system
 
 
 class _Steps:

@@ -85,6 +85,8 @@ class Made(Frame, frozen=True, kw_only=True):
     midi: bytes | None = None
     generation_s: float
     download_s: float = 0.0
+    cpu_s: float = 0.0
+    """Seconds of processor, all of the child's threads together."""
 
 
 class Missed(Frame, frozen=True, kw_only=True):

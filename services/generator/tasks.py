@@ -129,5 +129,6 @@ def finished(task: Task, made: Made, *, local: bool) -> tuple[Clip, Done]:
         seconds=made.frames / made.sample_rate,
         generation_s=made.generation_s,
         download_s=made.download_s,
+        cpu_s=made.cpu_s,
     )
     return clip, done

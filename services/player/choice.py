@@ -95,9 +95,10 @@ class Shelf:
         steps = wanted.skips - self.skips_done
         if steps > 0 and order:
             return self._target(order[min(steps, len(order)) - 1], "skip")
-        named = [loop.loop_id for loop in wanted.queue]
+        # The queue says for which prompt a loop is played now: one out of the library was made for another.
+        named = {loop.loop_id: loop.epoch for loop in wanted.queue}
         if order and current.loop_id not in named and order[0].loop_id in named:
-            return self._target(order[0], "prompt") if order[0].loop.epoch > current.loop.epoch else None
+            return self._target(order[0], "prompt") if named[order[0].loop_id] > current.loop.epoch else None
         return None
 
     def order(self, current: LoadedLoop) -> list[LoadedLoop]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from services.player.choice import Shelf, Target
-from services.player.form import Pass, Span, song
+from services.player.form import Pass, Span, song, stretch, stretch_frames
 from services.player.mixer import Change, Part
 from services.player.moves import MoveRequest
 from services.player.samples import Samples
@@ -102,6 +102,12 @@ class Conductor:
         return self._foreseen.target
 
     @property
+    def song_frames(self) -> int:
+        """How long the song that sounds is to last."""
+        wanted = self._shelf.wanted
+        return stretch_frames(self._stand.loaded.loop) if wanted.once else round(wanted.min_duration_s * STATION_RATE)
+
+    @property
     def note(self) -> str:
         """The change that is foreseen, in words; else how the song that sounds was entered."""
         return self._foreseen.stand.note if self._foreseen.target is not None else self._stand.note
@@ -154,7 +160,7 @@ class Conductor:
             leave = next_bar(loop, span, now) if bar_frames(loop) is not None else now
             longest = SKIP_FADE if target.why in ("skip", "back") else LONGEST_FADE
         else:
-            due = stand.began + round(wanted.min_duration_s * STATION_RATE) if target.why == "due" else 0
+            due = stand.began + self.song_frames if target.why == "due" else 0
             earliest = max(now, start + due - self._base)
             splice = self._transitions.get((loop.loop_id, target.loaded.loop_id))
             if splice is not None and splice.transition.kind in _RENDERED[wanted.transition]:
@@ -207,7 +213,7 @@ class Conductor:
         For who renders the change ahead: no exit before this frame is of use.
         """
         stand = self._stand
-        due = stand.began + round(self._shelf.wanted.min_duration_s * STATION_RATE) - self._base
+        due = stand.began + self.song_frames - self._base
         at = self._playing.origin + self._playing.begin
         if stand.splice is not None:
             due, at = due - stand.splice.samples.frames, stand.stretch.start
@@ -260,7 +266,10 @@ class Conductor:
     # -- pieces -------------------------------------------------------------------------------------------------------
 
     def _pass(self, loaded: LoadedLoop, number: int, entry: int = 0) -> Pass:
-        return song(loaded.loop, number, self._shelf.wanted.variation, entry)
+        wanted = self._shelf.wanted
+        if wanted.once:
+            return stretch(loaded.loop, number, entry)
+        return song(loaded.loop, number, wanted.variation, entry)
 
     def _opening(self, loaded: LoadedLoop, began: int, note: str, entry: int | None = None) -> Stand:
         first = entry_frame(loaded.loop) if entry is None else entry

@@ -135,6 +135,11 @@ class Engine:
         self._volume.apply(out)
         return count
 
+    @property
+    def song(self) -> tuple[int, int]:
+        """Number of the song that sounds, from 1, and how many of its frames have sounded."""
+        return self._conductor.songs, self._mixer.frames - self._conductor.stand.began
+
     def report(self) -> Report:
         stand, mixer, shelf = self._conductor.stand, self._mixer, self._shelf
         loop = stand.loaded.loop
@@ -147,7 +152,7 @@ class Engine:
             section=stand.taken.label,
             pass_number=stand.number,
             song_frames=mixer.frames - stand.began,
-            song_length=round(shelf.wanted.min_duration_s * STATION_RATE),
+            song_length=self._conductor.song_frames,
             next_loop=coming.loaded.loop if coming is not None else (ahead[0].loop if ahead else None),
             ahead=tuple(shelf.names_ahead(loop.loop_id)),
             previous=shelf.previous,
@@ -178,7 +183,7 @@ class Engine:
 
     def _leave_frame(self) -> int | None:
         """Worked out once a song: it follows from the song's form."""
-        asked = (self._conductor.songs, self._shelf.wanted.min_duration_s, self._shelf.wanted.variation)
+        asked = (self._conductor.songs, self._conductor.song_frames, self._shelf.wanted.variation)
         if asked != self._asked:
             self._asked, self._leave = asked, self._conductor.leave_frame()
         return self._leave

@@ -61,11 +61,34 @@ def song(loop: Loop, number: int, variation: Variation = "light", entry: int = 0
     if moves and number % every == every - 1:
         turn = number // every + sum(loop.loop_id.encode())
         taken = replace(taken, move=moves[turn % len(moves)])
-    if number == 0:
-        first = taken.spans[0]
-        begin = entry if first.low <= entry < first.end else first.start
-        taken = replace(taken, spans=(replace(first, start=begin), *taken.spans[1:]))
-    return taken
+    return _begun(taken, number, entry)
+
+
+def _begun(taken: Pass, number: int, entry: int) -> Pass:
+    """The pass as it is: the first one of a song begins at its entry."""
+    if number:
+        return taken
+    first = taken.spans[0]
+    begin = entry if first.low <= entry < first.end else first.start
+    return replace(taken, spans=(replace(first, start=begin), *taken.spans[1:]))
+
+
+def stretch(loop: Loop, number: int, entry: int = 0) -> Pass:
+    """Pass ``number`` of a loop that is a stretch of a stream: everything once in the file's order.
+
+    Where nothing has come to go on with, the last long section goes round: in time, and as it ends.
+    """
+    parts = _parts(loop.sections)
+    if not parts:
+        return _begun(_plain(loop), number, entry)
+    longest = max(section.bars for section in loop.sections)
+    last = next(part for part, section in zip(parts[::-1], loop.sections[::-1], strict=True) if section.bars == longest)
+    return _begun(parts[number] if number < len(parts) else last, number, entry)
+
+
+def stretch_frames(loop: Loop) -> int:
+    """How long such a loop lasts before anything of it is heard again."""
+    return sum(section.end - section.start for section in loop.sections) or loop.frames
 
 
 def _moves_every(loop: Loop, variation: Variation) -> int:
@@ -79,7 +102,7 @@ def _cycle(loop: Loop) -> tuple[Pass, ...]:
     """The passes that go round and round, chosen so that the end and the beginning together keep the rule too."""
     if loop.sections:
         return _of_sections(loop.sections)
-    plain = Pass("A", (Span(0, loop.frames, 0, loop.frames),))
+    plain = _plain(loop)
     turns = [_turn(loop, number) for number in range(len(loop.jumps))]
     usable = [turn for turn in turns if turn is not None and turn.frames >= loop.frames // 4]
     if not usable:
@@ -88,6 +111,10 @@ def _cycle(loop: Loop) -> tuple[Pass, ...]:
     for turn in usable[1:]:
         cycle += [plain, turn]
     return tuple(cycle)
+
+
+def _plain(loop: Loop) -> Pass:
+    return Pass("A", (Span(0, loop.frames, 0, loop.frames),))
 
 
 def _turn(loop: Loop, number: int) -> Pass | None:
@@ -103,9 +130,7 @@ def _turn(loop: Loop, number: int) -> Pass | None:
 
 def _of_sections(sections: Sequence[Section]) -> tuple[Pass, ...]:
     """A A' B A and its relatives over the sections at hand; a short fill leads into what is new."""
-    parts = [
-        Pass(section.label, (Span(section.start, section.end, section.start, section.end),)) for section in sections
-    ]
+    parts = _parts(sections)
     longest = max(section.bars for section in sections)
     main = [part for part, section in zip(parts, sections, strict=True) if not _is_fill(section, longest)]
     fills = [part for part, section in zip(parts, sections, strict=True) if _is_fill(section, longest)]
@@ -127,6 +152,12 @@ def _of_sections(sections: Sequence[Section]) -> tuple[Pass, ...]:
         if number % 4 == 1:
             with_fills.append(fills[number // 4 % len(fills)])
     return tuple(with_fills)
+
+
+def _parts(sections: Sequence[Section]) -> list[Pass]:
+    return [
+        Pass(section.label, (Span(section.start, section.end, section.start, section.end),)) for section in sections
+    ]
 
 
 def _is_fill(section: Section, longest: int) -> bool:

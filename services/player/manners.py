@@ -1,143 +1,139 @@
-"""When to fall silent unasked: headphones pulled out, and a machine that slept long.
+"""When the player falls silent unasked: unplugged headphones, and a machine that sleeps.
 
-PulseAudio and PipeWire move a stream silently when its sink goes, so nobody hears an error: ``pactl`` tells of it. Its
-watching child ends with the stream that it belongs to, since its next word then meets a closed pipe.
+Owned by the main thread; both watches have threads of their own and reach it by the service's loop.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import os
-import select
-import shutil
-import subprocess
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+
+from msgspec.structs import replace
+
+from services.player.gains import STOP_FRAMES
+from services.player.sleeping import LONG_SLEEP_S, Release, SleepWatch, asleep_clock, slept_s
+from services.player.unplug import UnplugWatch
+from services.player.writer import Writer
+from shared.bus import Received
+from shared.messages import Answer, Command, Wanted
+from shared.runtime.service import ServiceLoop
+from shared.settings.watch import SettingsWatch
+from shared.topology import COMMANDS
+from shared.units import STATION_RATE
 
 log = logging.getLogger(__name__)
 
-LONG_SLEEP_S = 300.0
-_SETTLE_S = 0.05
-_AGAIN_S = 2.0
-_ASK_S = 2.0
-_OF_INTEREST = (b" on sink", b" on card", b" on server")
-_WORN = ("headphone", "headset", "earphone")
+_LOOK_S = 1.0
+_ANSWER_S = 2.0
+_FADE_S = STOP_FRAMES / STATION_RATE
+_LONGEST_REST_S = 30.0
+"""A sleep that was announced and neither came nor was called off is given up after so long awake."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where our stream sounds: the sink's name and its port."""
+class Manners:
+    """Changes what the controller wants into what is right for the moment."""
 
-    sink: str
-    port: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What the sound server shows: our place, if our stream is there, and all sinks."""
-
-    place: Place | None
-    sinks: frozenset[str]
-
-
-def sight(process: int, inputs: list[dict[str, Any]], sinks: list[dict[str, Any]]) -> Sight:
-    """Read ``pactl -f json list sink-inputs`` and ``… sinks``."""
-    places = {sink.get("index"): Place(str(sink.get("name")), str(sink.get("active_port") or "")) for sink in sinks}
-    ours = (one for one in inputs if one.get("properties", {}).get("application.process.id") == str(process))
-    place = next((places.get(one.get("sink")) for one in ours), None)
-    return Sight(place, frozenset(found.sink for found in places.values()))
-
-
-def unplugged(before: Place | None, now: Sight) -> bool:
-    """Whether what the stream sounded on is gone: its sink, or the headphones on its sink's port."""
-    if before is None:
-        return False
-    if before.sink not in now.sinks:
-        return True
-    moved = now.place is not None and now.place.sink == before.sink and now.place.port != before.port
-    return moved and any(word in before.port.lower() for word in _WORN)
-
-
-def slept_s(before: float, now: float) -> float:
-    """Seconds of sleep between two values of ``asleep_clock``."""
-    return max(0.0, now - before)
-
-
-def asleep_clock() -> float:
-    """A clock that stands still while the machine is awake: the time since boot less the time since boot awake."""
-    if not hasattr(time, "CLOCK_BOOTTIME"):
-        return 0.0
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
-class UnplugWatch:
-    """Calls ``gone`` from its own thread when our stream's sink or headphones went, while the server lives."""
-
-    def __init__(self, gone: Callable[[], None]) -> None:
-        self._gone = gone
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="unplug", daemon=True)
+    def __init__(
+        self,
+        loop: ServiceLoop,
+        writer: Writer,
+        settings: SettingsWatch,
+        *,
+        clock: Callable[[], float] = asleep_clock,
+    ) -> None:
+        self._loop, self._writer, self._settings, self._clock = loop, writer, settings, clock
+        self.because = ""
+        """Why the player paused by itself; empty where it did not."""
+        self._wanted = writer.report.wanted
+        self._resting: Release | None = None
+        self._rest = 0
+        self._pausing: Command | None = None
+        self._asleep = clock()
+        self._commands = loop.bus.connect(COMMANDS)
+        loop.on(self._commands, self._hear_answer)
+        loop.every(_LOOK_S, self.look)
+        self._unplug = UnplugWatch(lambda: loop.call_soon(self.unplugged))
+        self._sleep = SleepWatch(
+            lambda release: loop.call_soon(lambda: self.going(release)), lambda: loop.call_soon(self.back)
+        )
 
     def start(self) -> None:
-        if shutil.which("pactl") is None:
-            log.info("Without pactl (package pulseaudio-utils) nobody tells when headphones are unplugged.")
-            return
-        self._thread.start()
+        self._unplug.start()
+        self._sleep.start()
 
     def stop(self) -> None:
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(2.0)
+        self._unplug.stop()
+        self._sleep.stop()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(_AGAIN_S):
-            try:
-                if (now := _look()) is not None and now.place is not None:
-                    self._watch(now.place)
-            except OSError as error:
-                log.info("The sound server cannot be watched: %s", error)
+    def heed(self, wanted: Wanted) -> Wanted:
+        """What is to be done of a wanted state now."""
+        self._wanted = wanted
+        if self._pausing is not None:  # sent before the controller heard of the pause
+            self._wanted = replace(wanted, playing=False)
+        elif wanted.playing and self._resting is None:
+            self.because = ""
+        return self._wanted if self._resting is None else replace(self._wanted, playing=False, stopped=True)
 
-    def _watch(self, place: Place) -> None:
-        child = subprocess.Popen(("pactl", "subscribe"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert child.stdout is not None
-        try:
-            at: Place | None = place
-            while at is not None and not self._stopping.is_set():
-                if not select.select([child.stdout], [], [], 0.5)[0]:
-                    continue
-                words = os.read(child.stdout.fileno(), 1 << 16)
-                if not words:
-                    return
-                if not any(word in words for word in _OF_INTEREST):
-                    continue
-                time.sleep(_SETTLE_S)
-                now = _look()
-                if now is None:  # the server is gone: that is no unplugging
-                    return
-                if unplugged(at, now):
-                    self._gone()
-                at = now.place
-        finally:
-            child.kill()
-            child.wait()
-            child.stdout.close()
+    # -- unplugged ----------------------------------------------------------------------------------------------------
 
+    def unplugged(self) -> None:
+        """What it sounded on is gone."""
+        if self._settings.current().player.on_unplug == "pause":
+            self._pause("what it sounded on was unplugged")
 
-def _look() -> Sight | None:
-    """What the server shows; None if it does not answer."""
-    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        return sight(os.getpid(), _asked("sink-inputs"), _asked("sinks"))
-    return None
+    # -- sleep --------------------------------------------------------------------------------------------------------
 
+    def going(self, release: Release) -> None:
+        """The machine is about to sleep: fade, then let it."""
+        sounds = self._writer.report.sounding
+        self._resting, self._rest = release, self._rest + 1
+        self._writer.call(lambda engine: engine.want(replace(self._wanted, playing=False, stopped=True)))
+        rest = self._rest
+        self._loop.after(_FADE_S + self._writer.health.latency_s if sounds else 0.0, release)
+        self._loop.after(_LONGEST_REST_S, lambda: self.back() if rest == self._rest else None)
 
-def _asked(what: str) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        ("pactl", "-f", "json", "list", what), capture_output=True, check=True, timeout=_ASK_S, stdin=subprocess.DEVNULL
-    )
-    found = json.loads(done.stdout)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    def back(self) -> None:
+        """The machine woke, or does not sleep after all."""
+        self.look()
+        if self._resting is not None:
+            self._go_on()
+
+    def look(self) -> None:
+        """Has it slept since the last look?"""
+        before, self._asleep = self._asleep, self._clock()
+        slept = slept_s(before, self._asleep)
+        if slept > LONG_SLEEP_S and self._settings.current().player.on_wake == "pause":
+            self._pause(f"the machine slept for {slept / 60:.0f} minutes")
+        if slept > _LOOK_S and self._resting is not None:  # whoever told that it sleeps need not tell that it woke
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._resting, self._rest = None, self._rest + 1
+        wanted = self._wanted
+        self._writer.call(lambda engine: engine.want(wanted))
+
+    # -- the pause ----------------------------------------------------------------------------------------------------
+
+    def _pause(self, why: str) -> None:
+        """Silence now, and the controller's word for it, so that ``resume`` finds the station paused."""
+        if not self._wanted.playing or self._wanted.stopped or self._pausing is not None:
+            return
+        log.info("Paused, as %s.", why)
+        self.because = why
+        paused = self._wanted = replace(self._wanted, playing=False)
+        if self._resting is None:
+            self._writer.call(lambda engine: engine.want(paused))
+        command = Command(command_id=f"player-{os.getpid()}-{time.monotonic_ns()}", name="pause")
+        self._pausing = command
+        self._commands.send(command)
+        self._loop.after(_ANSWER_S, lambda: self._end_pausing(command.command_id))
+
+    def _hear_answer(self, received: Received) -> None:
+        if isinstance(received.message, Answer):
+            self._end_pausing(received.message.command_id)
+
+    def _end_pausing(self, command_id: str) -> None:
+        if self._pausing is not None and self._pausing.command_id == command_id:
+            self._pausing = None

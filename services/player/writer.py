@@ -87,6 +87,9 @@ class Writer:
     ----------
     tap
         Takes each block of 960 frames before the volume; must neither wait nor keep the array.
+    record
+        Takes each block of programme, as long as it is, with the number of its song and how many frames of that have
+        sounded; must neither wait nor keep the array.
     sinks
         Other outputs that take what the paced one takes: Snapcast. One that fails is left out from then on.
     rescue
@@ -102,12 +105,13 @@ class Writer:
         driver: str,
         device: str,
         tap: Callable[[Audio], None],
+        record: Callable[[Audio, int, int], None] = lambda *_: None,
         sinks: Sequence[Output] = (),
         rescue: Callable[[], Engine],
         open_device: Open = open_output,
     ) -> None:
         self._engine = engine
-        self._tap, self._rescue, self._open_device = tap, rescue, open_device
+        self._tap, self._record, self._rescue, self._open_device = tap, record, rescue, open_device
         self._sinks = list(sinks)
         self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._wishes: queue.SimpleQueue[_Wish | None] = queue.SimpleQueue()
@@ -166,13 +170,14 @@ class Writer:
             self._answer_calls()
             self._take_offer()
             try:
-                self._engine.render(tap, out)
+                count = self._engine.render(tap, out)
             except Exception:
                 log.exception("The programme could not go on as planned and begins anew.")
                 self._fault()
                 self._engine = self._rescue()
-                tap[:], out[:] = 0.0, 0.0
+                tap[:], out[:], count = 0.0, 0.0, 0
             self._tap(tap)
+            self._record(self._engine.programme[:count], *self._engine.song)
             self.blocks += 1
             self._feed_sinks(out)
             self._sound(out)

@@ -36,6 +36,8 @@ PARENT_VARIABLE = "INFINILOOP_PARENT"
 """Tells the service which process it ends with."""
 LAUNCHER_VARIABLE = "INFINILOOP_LAUNCHER"
 """Tells a supervisor which process it ends with, where it was begun by one that says so."""
+HONCHO_VARIABLE = "HONCHO_PROCESS_NAME"
+"""Set by honcho for everything that it runs."""
 
 
 def supervise(command: Sequence[str], name: str, *, stop_within_s: float = STOP_WITHIN_S) -> int:
@@ -47,6 +49,8 @@ def supervise(command: Sequence[str], name: str, *, stop_within_s: float = STOP_
     supervisor = _Supervisor(command, name, stop_within_s)
     if launcher := os.environ.pop(LAUNCHER_VARIABLE, ""):
         lifeline.end_with_parent(int(launcher))
+    elif HONCHO_VARIABLE in os.environ and (honcho := lifeline.find_honcho()) is not None:
+        lifeline.end_with(honcho)
     return supervisor.run()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.settings.fields import choice, number, text
+from shared.settings.fields import choice, number, switch, text
 
 
 @dataclass(frozen=True)
@@ -18,3 +18,7 @@ class PlayerSettings:
     on_unplug: str = choice("pause", "continue", help="when headphones are unplugged")
     on_wake: str = choice("pause", "continue", help="after a sleep of more than five minutes")
     snapcast: str = text("", help="path of a fifo for a Snapcast server; empty for none", allowed="a path")
+    record: str = text(
+        "", help="record the programme to this .flac or .wav file while it plays; empty for none", allowed="a path"
+    )
+    record_split: bool = switch(False, help="a file of its own for each song that is recorded")

@@ -86,6 +86,11 @@ class Recorder:
 
     def read(self, frames: int) -> Audio:
         """Wait for ``frames`` more; returns all that was recorded so far, shape=(n, 2)."""
+        self.wait(frames)
+        return self.sound()
+
+    def wait(self, frames: int) -> None:
+        """Wait for ``frames`` more: of a long recording nothing is copied."""
         assert self._process.stdout is not None
         goal = len(self._data) + 8 * frames
         while len(self._data) < goal:
@@ -93,7 +98,11 @@ class Recorder:
             if not got:
                 raise RuntimeError("The recorder ended.")
             self._data += got
-        return self.sound()
+
+    @property
+    def frames(self) -> int:
+        """How many were recorded so far."""
+        return len(self._data) // 8
 
     def sound(self) -> Audio:
         whole = len(self._data) // 8 * 8

@@ -9,14 +9,17 @@ from typing import Any
 
 import click
 
-from shared.errors import InfiniLoopError, NotRunningError, UsageError
+from shared.errors import InfiniLoopError, LinkError, NotRunningError, UsageError
 from shared.messages import Answer, Command
 from shared.paths import Paths
 from shared.runtime.locks import is_locked
 from shared.topology import SERVICES
 
 ANSWER_WITHIN_S = 5.0
+AWAY_WITHIN_S = 2.0
+"""A controller that has died is back within a second; a command waits this long for it and is given up then."""
 NOT_RUNNING = "No station runs in this home: begin one with `infiniloop start`."
+AWAY = "The station’s controller is away, so nothing was done: try again in a moment; the station’s log says more."
 
 
 def is_running(paths: Paths) -> bool:
@@ -32,7 +35,7 @@ def ask_station(
     Raises
     ------
     NotRunningError
-        No station runs in this home.
+        No station runs in this home, or its controller is away. The command will not be done later either.
     InfiniLoopError
         It refused, in its own words and with its own exit code; or it did not answer.
     """
@@ -42,7 +45,11 @@ def ask_station(
     if not is_running(paths):
         raise NotRunningError(NOT_RUNNING)
     command = Command(command_id=f"cli-{os.getpid()}-{secrets.token_hex(4)}", name=name, arguments=arguments)
-    answer = ask(paths, command, timeout_s=timeout_s)
+    heard_within_s = timeout_s if is_locked(paths.runtime, "controller") else min(AWAY_WITHIN_S, timeout_s)
+    try:
+        answer = ask(paths, command, timeout_s=timeout_s, heard_within_s=heard_within_s)
+    except LinkError:
+        raise NotRunningError(AWAY if is_running(paths) else NOT_RUNNING) from None
     if answer is None:
         if not is_running(paths):
             raise NotRunningError(NOT_RUNNING)

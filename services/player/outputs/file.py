@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import soundfile
@@ -10,15 +11,20 @@ from shared.errors import OutputError
 from shared.units import STATION_CHANNELS, STATION_RATE, Audio
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
+_TROUBLE = (OSError, RuntimeError, AssertionError)
+"""soundfile's errors are RuntimeErrors, and it asserts that all was written."""
 
 
 class FileOutput:
     """Writes 24-bit sound as fast as it comes. The file has its name when it is closed, and `.part` until then.
 
+    Nothing that is there is written over: a second recording of one name is ``name-2.flac``, and what a killed one left
+    is given its name.
+
     Parameters
     ----------
     split
-        A file for each song: ``next_song`` begins ``name-002.flac`` and so on.
+        A file for each song: ``name-001.flac``; ``next_song`` begins the next one.
 
     Raises
     ------
@@ -32,12 +38,15 @@ class FileOutput:
     def __init__(self, path: Path, *, split: bool = False) -> None:
         if path.suffix.lower() not in _FORMATS:
             raise OutputError(f"{path} cannot be recorded to: name a .flac or a .wav file.")
-        self.description = f"recording to {path}"
+        self._wish, self._split = path, split
         self.path = path
-        self._split = split
-        self._song = 1
+        """The file that is written now."""
         self._sound: soundfile.SoundFile | None = None
         self._open()
+
+    @property
+    def description(self) -> str:
+        return f"recording to {self.path}"
 
     @property
     def latency_s(self) -> float:
@@ -48,15 +57,16 @@ class FileOutput:
             raise OutputError(f"The recording {self.path} is closed.")
         try:
             self._sound.write(block)
-        except (OSError, RuntimeError) as error:
-            raise OutputError(f"The recording {self.path} broke off ({error}): free some disk space.") from error
+        except _TROUBLE as error:
+            raise OutputError(
+                f"The recording {self.path} broke off ({_cause(error)}): free some disk space and begin another."
+            ) from error
         return True
 
     def next_song(self) -> None:
         """The next block begins another song, and another file where the recording is split."""
         if self._split and self._sound is not None and self._sound.frames > 0:
             self.close()
-            self._song += 1
             self._open()
 
     def close(self) -> None:
@@ -65,27 +75,43 @@ class FileOutput:
             return
         try:
             sound.close()
-            self._beside.replace(self._name)
-        except (OSError, RuntimeError) as error:
-            raise OutputError(f"The recording {self._name} cannot be finished ({error}).") from error
-
-    @property
-    def _name(self) -> Path:
-        return self.path.with_stem(f"{self.path.stem}-{self._song:03}") if self._split else self.path
-
-    @property
-    def _beside(self) -> Path:
-        return self._name.with_name(f".{self._name.name}.part")
+            _beside(self.path).replace(self.path)
+        except _TROUBLE as error:
+            raise OutputError(f"The recording {self.path} cannot be finished ({_cause(error)}).") from error
 
     def _open(self) -> None:
         try:
+            self.path = self._free()
             self._sound = soundfile.SoundFile(
-                self._beside,
+                _beside(self.path),
                 "w",
                 STATION_RATE,
                 STATION_CHANNELS,
                 subtype="PCM_24",
                 format=_FORMATS[self.path.suffix.lower()],
             )
-        except (OSError, RuntimeError) as error:
-            raise OutputError(f"{self.path} cannot be recorded to ({error}): choose another folder.") from error
+        except _TROUBLE as error:
+            raise OutputError(
+                f"{self._wish} cannot be recorded to ({_cause(error)}): choose another folder."
+            ) from error
+
+    def _free(self) -> Path:
+        """The first name that nothing has yet."""
+        for number in itertools.count(1):
+            suffix = f"-{number:03}" if self._split else f"-{number}" if number > 1 else ""
+            name = self._wish.with_stem(f"{self._wish.stem}{suffix}")
+            if not name.exists() and _beside(name).exists():
+                _beside(name).replace(name)
+            if not name.exists():
+                return name
+        raise AssertionError("numbers do not end")
+
+
+def _beside(name: Path) -> Path:
+    return name.with_name(f".{name.name}.part")
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error).rstrip(".") or "the disk is full"

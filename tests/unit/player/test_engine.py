@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from services.player.samples import Samples
 from services.player.schedule import SKIP_FADE
 from services.player.store import LoadedLoop, LoadedTransition
 from shared.messages import Wanted, decode, encode
-from shared.music import Jump, Transition
+from shared.music import Jump, Section, Transition
 from shared.units import STATION_RATE
 from tests.unit.player.material import at_once, audio_of, loaded, loop, noise, render, sections, wanted
 
@@ -239,6 +240,13 @@ def test_a_new_prompt_is_heard_at_the_next_bar() -> None:
     assert engine.report().loop.loop_id == "fresh"
 
 
+def test_a_loop_of_an_earlier_prompt_is_heard_at_the_next_bar_where_the_queue_names_it_for_the_new_one() -> None:
+    engine = _begun(A, B, min_duration_s=300.0)
+    engine.want(wanted(2, queue=(msgspec.structs.replace(B.loop, epoch=2),), epoch=2, min_duration_s=300.0))
+    render(engine, BAR + 960)
+    assert engine.report().loop.loop_id == "b"
+
+
 def test_with_the_controller_gone_it_goes_round_the_loops_it_holds() -> None:
     engine = _begun(A, B, C, min_duration_s=3.0)
     heard = []
@@ -257,6 +265,39 @@ def test_sections_are_played_as_a_song() -> None:
     audio, part = audio_of(piece), 4 * BAR
     expected = [audio[:part], audio[part : 2 * part], audio[2 * part :], audio[:part]]
     assert np.array_equal(tap, np.concatenate(expected))
+
+
+def test_a_stretch_of_a_stream_is_played_once_in_its_order_and_then_left() -> None:
+    piece = loaded(loop("p", 10 * BAR, bars=None, sections=_piece()), 6)
+    engine = _begun(piece, A, once=True, min_duration_s=300.0)
+    assert engine.report().song_length == 10 * BAR
+    assert engine.report().leave_frame == 10 * BAR
+    tap, _ = render(engine, 10 * BAR - STOP_FRAMES)
+    assert np.array_equal(tap, audio_of(piece)[STOP_FRAMES:])
+    render(engine, 960)
+    assert engine.report().loop.loop_id == "a"
+
+
+def test_a_stream_that_ran_dry_repeats_its_last_long_section_in_time_until_more_is_there() -> None:
+    piece = loaded(loop("p", 10 * BAR, bars=None, sections=_piece()), 6)
+    engine = _begun(piece, once=True, min_duration_s=300.0)
+    render(engine, 10 * BAR - STOP_FRAMES)
+    tap, _ = render(engine, 9 * BAR)
+    assert np.array_equal(tap, np.tile(audio_of(piece)[4 * BAR : 8 * BAR], (3, 1))[: 9 * BAR])
+    engine.add(A)
+    engine.want(wanted(2, queue=(piece.loop, A.loop), once=True, min_duration_s=300.0))
+    tap, _ = render(engine, 3 * BAR)
+    assert np.array_equal(tap, audio_of(piece)[5 * BAR : 8 * BAR])
+    render(engine, 960)
+    assert engine.report().loop.loop_id == "a"
+
+
+def _piece() -> tuple[Section, ...]:
+    """Two sections of four bars and a fill of two."""
+    ends = {"A": (0, 4), "B": (4, 8), "fill": (8, 10)}
+    return tuple(
+        Section(label=label, start=start * BAR, end=end * BAR, bars=end - start) for label, (start, end) in ends.items()
+    )
 
 
 def test_a_jump_is_joined_over_its_crossfade() -> None:

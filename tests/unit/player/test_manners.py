@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.player.manners import Place, Sight, asleep_clock, sight, slept_s, unplugged
+from services.player.sleeping import asleep_clock, slept_s
+from services.player.unplug import Place, Sight, sight, unplugged
 
 SINKS = [
     {"index": 3, "name": "usb", "active_port": "analog-output"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.bus import Bus, ClientKeys, Link, Received, ServerKeys, ask, new_key_pair
+from shared.errors import LinkError
 from shared.messages import Answer, Cancel, Command, GeneratorStatus, Heartbeat, LoopLoaded, Ready, Status
 from shared.paths import Paths
 from shared.topology import CLIPS_LAN, COMMANDS, JOBS, JOBS_LAN, LOOPS, RECEIPTS, STATUS, STATUS_IN, TAP
@@ -109,10 +110,26 @@ def test_the_tap_drops_rather_than_blocks(bus: Bus) -> None:
         assert tap.send_frames([str(number).encode(), b"x" * 100])
 
 
-def test_ask_gives_up_in_time(paths: Paths) -> None:
+def test_a_command_that_nobody_takes_is_given_up_and_never_comes_late(paths: Paths, bus: Bus) -> None:
     began = time.monotonic()
-    assert ask(paths, Command(command_id="c1", name="status"), timeout_s=0.2) is None
+    with pytest.raises(LinkError, match="nothing was done"):
+        ask(paths, Command(command_id="c1", name="pause"), timeout_s=5.0, heard_within_s=0.2)
     assert time.monotonic() - began < 2.0
+    dealer = bus.connect(COMMANDS, immediate=True)
+    assert not dealer.send(Command(command_id="c2", name="pause"))
+    router = bus.bind(COMMANDS)
+    assert dealer.wait_writable(5.0)
+    dealer.send(Command(command_id="c3", name="status"))
+    asked = eventually(router.receive, bus).message
+    assert isinstance(asked, Command)
+    assert asked.command_id == "c3"
+
+
+def test_ask_waits_no_longer_for_an_answer_than_it_was_told(paths: Paths, bus: Bus) -> None:
+    bus.bind(COMMANDS)
+    began = time.monotonic()
+    assert ask(paths, Command(command_id="c1", name="status"), timeout_s=0.3) is None
+    assert 0.2 < time.monotonic() - began < 2.0
 
 
 def test_an_answer_finds_its_asker(bus: Bus) -> None:

@@ -157,3 +157,27 @@ def test_no_process_outlives_the_one_that_began_it(tmp_path: Path) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(begun).wait(DEADLINE_S)
     assert not psutil.pid_exists(begun)
+
+
+def test_a_killed_honcho_leaves_nothing_behind(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    pids.touch()
+    script = tmp_path / "supervised.py"
+    script.write_text(
+        "import os, sys; from shared.runtime.supervisor import supervise\n"
+        f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
+        f"sys.exit(supervise((sys.executable, '-c', {CHILD!r}, {str(pids)!r}), 'child', stop_within_s=0.5))\n"
+    )
+    procfile = tmp_path / "Procfile"
+    procfile.write_text(f"one: exec {sys.executable} {script}\n")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-m", "honcho", "-f", str(procfile), "start", "--no-prefix"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as honcho:
+        begun = [psutil.Process(pid) for pid in children(pids, 2)]
+        begun += [each for each in psutil.Process(honcho.pid).children(recursive=True) if each not in begun]
+        honcho.kill()
+        honcho.wait(DEADLINE_S)
+    left = psutil.wait_procs(begun, timeout=DEADLINE_S)[1]
+    for each in left:
+        each.kill()
+    assert [each for each in left if each.status() != psutil.STATUS_ZOMBIE] == []
