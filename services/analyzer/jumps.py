@@ -13,10 +13,9 @@ import numpy as np
 
 from services.analyzer.candidates import FAR_S, NEAR_S
 from services.analyzer.finder import SEAMS_S, Study
-from services.analyzer.records import FoundLoop
-from services.analyzer.refinement import align, settle
+from services.analyzer.records import FoundLoop, JumpPoint
+from services.analyzer.refinement import align, match, settle
 from services.analyzer.seam import best_crossfade, measure
-from shared.music import Jump
 
 MOST: Final = 4
 TRIED: Final = 10
@@ -27,7 +26,7 @@ EXCESS_DB: Final = 1.0
 STEP_DB: Final = 2.0
 
 
-def find_jumps(study: Study, found: FoundLoop) -> tuple[Jump, ...]:
+def find_jumps(study: Study, found: FoundLoop) -> tuple[JumpPoint, ...]:
     """Up to four pairs of bar lines inside the loop, the likest first, as frames of the clip; rising or falling.
 
     A jump lies wholly within the loop and clear of its baked crossfade. It goes back first: that makes a piece longer.
@@ -35,7 +34,7 @@ def find_jumps(study: Study, found: FoundLoop) -> tuple[Jump, ...]:
     """
     if found.metre is None:
         return ()
-    chosen: list[Jump] = []
+    chosen: list[JumpPoint] = []
     sources: set[int] = set()
     for first, second in _likest(study, found):
         if first in sources or second in sources:
@@ -43,7 +42,7 @@ def find_jumps(study: Study, found: FoundLoop) -> tuple[Jump, ...]:
         jump = _fitted(study, found, first, second)
         if jump is not None:
             sources |= {first, second}
-            chosen += [jump, Jump(source=jump.target, target=jump.source, crossfade=jump.crossfade)]
+            chosen += [jump, JumpPoint(source=jump.target, target=jump.source, crossfade=jump.crossfade)]
         if len(chosen) >= MOST:
             break
     return tuple(chosen[:MOST])
@@ -76,16 +75,16 @@ def _distance(study: Study, one: int, other: int) -> float:
     return total / 1.1
 
 
-def _fitted(study: Study, found: FoundLoop, first: int, second: int) -> Jump | None:
+def _fitted(study: Study, found: FoundLoop, first: int, second: int) -> JumpPoint | None:
     sound = study.sound
-    aligned = align(sound, study.onsets, first, second - first, 1)
+    aligned = match(sound, align(sound, study.onsets, first, second - first, 1), 1)
     start, end = settle(sound, study.onsets, aligned, 1)
     room = min(start - found.start, end - start)
     if room <= 0 or end > found.end - found.crossfade or start >= end:
         return None
     lengths = [min(round(seconds * sound.rate), room) for seconds in SEAMS_S[:-1]]
-    crossfade = best_crossfade(sound, start, end, lengths)
+    crossfade = best_crossfade(sound, start, end, lengths, measure(sound, start, end, lengths[0]).natural_db)
     excess = measure(sound, start, end, crossfade)
     if excess.change_db > EXCESS_DB or excess.step_db > STEP_DB:
         return None
-    return Jump(source=end, target=start, crossfade=crossfade)
+    return JumpPoint(source=end, target=start, crossfade=crossfade)

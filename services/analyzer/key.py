@@ -6,12 +6,13 @@ key", Music Perception 25(3), 2008, in all twenty-four keys.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from services.analyzer.records import Key
-from services.analyzer.sound import Floats
+from services.analyzer.sound import Doubles, Floats
 
 NAMES: Final = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MAJOR: Final = (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400)
@@ -40,18 +41,25 @@ def find_key(chroma: Floats) -> Key | None:
     spread = float(np.linalg.norm(profile))
     if spread < 1e-9:
         return None
-    scores = []
-    for shape in (MAJOR, MINOR):
-        template = np.array(shape) - np.mean(shape)
-        template /= np.linalg.norm(template)
-        scores.append([float(profile @ np.roll(template, tonic)) / spread for tonic in range(12)])
-    ranked = sorted(((score, mode, tonic) for mode in (0, 1) for tonic, score in enumerate(scores[mode])), reverse=True)
-    best, mode, tonic = ranked[0]
+    scores = _templates() @ (profile / spread)
+    second, first = (int(at) for at in scores.argsort(kind="stable")[-2:])
+    best = float(scores[first])
     if best < 0.2:
         return None
-    lead = best - ranked[1][0]
-    confidence = float(np.clip(best, 0, 1) * np.clip(0.35 + 5 * lead, 0, 1))
-    return Key(NAMES[tonic] + ("m" if mode else ""), round(confidence, 3))
+    lead = best - float(scores[second])
+    confidence = min(best, 1.0) * min(0.35 + 5 * lead, 1.0)
+    minor, tonic = divmod(first, 12)
+    return Key(NAMES[tonic] + ("m" if minor else ""), round(confidence, 3))
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Doubles:
+    """The twelve major keys from C, then the twelve minor ones, ``(24, 12)``, each of length 1."""
+    shapes = np.array([MAJOR, MINOR])
+    shapes -= shapes.mean(axis=1, keepdims=True)
+    shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
+    turns = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
+    return shapes[:, turns].reshape(24, 12)
 
 
 def parse_key(name: str) -> tuple[int, bool] | None:

@@ -6,7 +6,6 @@ sample by sample. A loop is measured as what it is, a circle.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -22,14 +21,19 @@ BLOCK_S: Final = 0.4
 OVERLAP: Final = 4
 ABSOLUTE_GATE: Final = -70.0
 RELATIVE_GATE: Final = -10.0
+BLOCK: Final = 2_048
+"""Frames of one transform of the power: its bins lie close enough for the standard's high-pass."""
+STEP: Final = 256
+"""Frames between two points of a power curve: 5 ms at 48 kHz."""
+AT_ONCE: Final = 32
+"""Blocks that are transformed together: they stay in the processor's cache."""
 OVERSAMPLING: Final = 8
-LOOKAHEAD_S: Final = 0.003
-BLOCK: Final = 1_024
 TAPS: Final = 24
-STEP: Final = 64
-"""Frames between two points of a power curve: 1.3 ms at 48 kHz."""
-PIECE: Final = 1 << 19
-"""Frames of one transform: 10.9 s at 48 kHz, of which 0.7 s on either side are there for the filter's memory."""
+"""Samples on either side of a place between two samples, from which the signal there is read."""
+PEAK_BLOCK: Final = 64
+OVERSHOOT: Final = 1.5
+"""By how much the signal between two samples may exceed all samples within ``PEAK_BLOCK`` of them: 3.5 dB."""
+LOOKAHEAD_S: Final = 0.003
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,25 @@ class PowerCurve:
 
 
 def power_curve(audio: Audio, rate: int) -> PowerCurve:
-    """The power of ``audio`` ``(frames, channels)``, K-weighted."""
-    frames = len(audio)
-    starts = np.arange(0, frames, STEP)
-    power = np.zeros(len(starts))
-    for channel in range(audio.shape[1]):
-        for start, weighted in _weighted_pieces(np.ascontiguousarray(audio[:, channel]), rate):
-            first, last = start // STEP, -(-(start + len(weighted)) // STEP)
-            inside = starts[first:last] - start
-            power[first:last] += np.add.reduceat(np.square(weighted, dtype=np.float64), inside)
-    return PowerCurve(np.concatenate([[0.0], np.cumsum(power)]), frames)
+    """The power of ``audio`` ``(frames, channels)``, K-weighted.
+
+    Weighted block by block, by Parseval's theorem; within a block the power lies as it does without weighting.
+    """
+    frames, channels = audio.shape
+    weights = k_response(BLOCK, rate) ** 2 * np.float32(2 / BLOCK)
+    steps = np.zeros((-(-frames // BLOCK), BLOCK // STEP))
+    for first in range(0, len(steps), AT_ONCE):
+        part = audio[first * BLOCK : (first + AT_ONCE) * BLOCK]
+        count = -(-len(part) // BLOCK)
+        padded = np.zeros((channels, count * BLOCK), np.float32)
+        padded[:, : len(part)] = part.T
+        rows = padded.reshape(channels, count, BLOCK)
+        spectrum = np.fft.rfft(rows, axis=2)
+        weighted = (spectrum.real**2 + spectrum.imag**2) @ weights
+        plain = np.square(rows).reshape(channels, count, -1, STEP).sum(axis=3)
+        share = plain / (plain.sum(axis=2, keepdims=True) + np.float32(1e-30))
+        steps[first : first + count] = (share * weighted[:, :, None]).sum(axis=0)
+    return PowerCurve(np.concatenate([[0.0], np.cumsum(steps)])[: -(-frames // STEP) + 1], frames)
 
 
 def integrated(curve: PowerCurve, rate: int) -> float:
@@ -91,43 +104,24 @@ def span_levels(curve: PowerCurve, edges: list[int]) -> tuple[float, ...]:
 
 def k_weighted(samples: Floats, rate: int) -> Floats:
     """One channel through BS.1770's shelf and high-pass, as if it repeated for ever."""
-    return np.concatenate([weighted for _, weighted in _weighted_pieces(samples, rate)])
-
-
-def _weighted_pieces(samples: Floats, rate: int) -> Iterator[tuple[int, Floats]]:
-    """The K-weighted channel piece by piece, each with its first frame (a multiple of ``STEP``).
-
-    Short audio is one transform. Longer audio is cut into transforms of one size, which overlap by more than the filter
-    remembers, so that a song of minutes takes no more memory than a loop of seconds.
-    """
-    frames = len(samples)
-    if frames <= PIECE:
-        size = _fast_size(frames)
-        yield 0, _filtered(samples, size, rate)[:frames]
-        return
-    margin = PIECE // 16
-    hop = PIECE - 2 * margin
-    for start in range(0, frames, hop):
-        around = np.take(samples, np.arange(start - margin, start - margin + PIECE), mode="wrap")
-        yield start, _filtered(around, PIECE, rate)[margin : margin + min(hop, frames - start)]
-
-
-def _filtered(samples: Floats, size: int, rate: int) -> Floats:
-    spectrum = np.fft.rfft(samples, size)
-    spectrum *= k_response(size, rate)
-    return np.asarray(np.fft.irfft(spectrum, size), np.float32)
+    size = _fast_size(len(samples))
+    return np.asarray(
+        np.fft.irfft(np.fft.rfft(samples, size) * k_response(size, rate), size)[: len(samples)], np.float32
+    )
 
 
 def true_peak(audio: Audio) -> float:
     """The largest level between the samples, as a ratio to full scale (eight times oversampled; the
     standard asks for four, which reads up to 0.7 dB too little at the top of the band).
-
-    Only where a block's own samples come near the largest so far can the signal between them exceed it.
     """
     best = float(np.abs(audio).max(initial=0.0))
     for channel in range(audio.shape[1]):
-        for start in _loud_blocks(audio[:, channel], best):
-            best = max(best, float(np.abs(_between(_wrapped(audio[:, channel], start))).max()))
+        loud, near = _loud_blocks(audio[:, channel], best)
+        for first in range(0, len(loud), AT_ONCE):
+            # From the loudest on, until no block is left that could exceed what was found.
+            if near[first] * OVERSHOOT <= best:
+                break
+            best = max(best, float(_between(audio[:, channel], loud[first : first + AT_ONCE]).max()))
     return best
 
 
@@ -141,9 +135,11 @@ def limit(audio: Audio, rate: int, ceiling: float) -> Audio:
     for _ in range(3):
         needed = np.ones(len(out))
         for channel in range(out.shape[1]):
-            for start in _loud_blocks(out[:, channel], ceiling):
-                between = np.abs(_between(_wrapped(out[:, channel], start))).reshape(-1, OVERSAMPLING).max(axis=1)
-                at = np.arange(start, start + len(between)) % len(out)
+            loud, _ = _loud_blocks(out[:, channel], ceiling)
+            for first in range(0, len(loud), AT_ONCE):
+                blocks = loud[first : first + AT_ONCE]
+                between = _between(out[:, channel], blocks).max(axis=2)
+                at = (blocks[:, None] * PEAK_BLOCK + np.arange(PEAK_BLOCK)) % len(out)
                 np.minimum.at(needed, at, ceiling / np.maximum(between, ceiling))
         if needed.min() >= 1:
             return out
@@ -175,41 +171,39 @@ def _circular_minimum(values: Doubles, width: int) -> Doubles:
     return np.asarray(np.minimum(behind[: len(values)], ahead[width - 1 : width - 1 + len(values)]))
 
 
-def _loud_blocks(samples: Floats, level: float) -> list[int]:
-    """Starts of the blocks between whose samples ``level`` may be exceeded: the interpolator gains 2 at most."""
-    count = -(-len(samples) // BLOCK)
-    padded = np.zeros(count * BLOCK, np.float32)
+def _loud_blocks(samples: Floats, level: float) -> tuple[NDArray[np.intp], Floats]:
+    """The blocks between whose samples ``level`` may be exceeded, loudest first, and the peaks in and beside them."""
+    count = -(-len(samples) // PEAK_BLOCK)
+    padded = np.zeros(count * PEAK_BLOCK, np.float32)
     padded[: len(samples)] = np.abs(samples)
-    peaks = padded.reshape(count, BLOCK).max(axis=1)
+    peaks = padded.reshape(count, PEAK_BLOCK).max(axis=1)
     near = np.maximum(peaks, np.maximum(np.roll(peaks, 1), np.roll(peaks, -1)))
-    loud = np.flatnonzero(near * float(_gain_bound()) > level)
-    return [int(block) * BLOCK for block in loud[np.argsort(-near[loud], kind="stable")]]
+    loud = np.flatnonzero(near * np.float32(OVERSHOOT) > level)
+    loud = loud[np.argsort(-near[loud], kind="stable")]
+    return loud, near[loud]
 
 
-def _wrapped(samples: Floats, start: int) -> Floats:
-    """One block and the taps on both sides of it, the signal taken as a circle."""
-    at = np.arange(start - TAPS, min(start + BLOCK, len(samples)) + TAPS) % len(samples)
-    return samples[at]
+def _between(samples: Floats, blocks: NDArray[np.intp]) -> Floats:
+    """Magnitudes at eight places per sample, the first being the sample itself; ``(blocks, PEAK_BLOCK, 8)``.
 
-
-def _between(samples: Floats) -> Doubles:
-    """Eight values per sample, the first being the sample itself, for all but ``TAPS`` samples at both ends."""
-    windows = np.lib.stride_tricks.sliding_window_view(samples, 2 * TAPS)[1 : len(samples) - 2 * TAPS + 1]
-    return np.asarray((windows @ _interpolator()).reshape(-1), np.float64)
+    The signal is taken as a circle.
+    """
+    reach = np.arange(1 - TAPS, PEAK_BLOCK + TAPS)
+    rows = samples[(blocks[:, None] * PEAK_BLOCK + reach) % len(samples)]
+    return np.asarray(np.abs(rows @ _interpolator()).reshape(len(blocks), PEAK_BLOCK, OVERSAMPLING))
 
 
 @lru_cache(maxsize=1)
 def _interpolator() -> Floats:
-    """Sinc under a Kaiser window for the offsets 0, ⅛ … ⅞ of a sample, ``(48, 8)``."""
+    """Sinc under a Kaiser window for the offsets 0, ⅛ … ⅞ of each sample of a block, as one matrix."""
     offsets = np.arange(OVERSAMPLING) / OVERSAMPLING
     at = np.arange(2 * TAPS)[:, None] - (TAPS - 1) - offsets[None, :]
     taps = np.sinc(at) * np.i0(5 * np.sqrt(np.maximum(0, 1 - (at / (TAPS + 1)) ** 2))) / np.i0(5)
-    return np.asarray(taps / taps.sum(axis=0), np.float32)
-
-
-@lru_cache(maxsize=1)
-def _gain_bound() -> float:
-    return float(np.abs(_interpolator()).sum(axis=0).max())
+    taps /= taps.sum(axis=0)
+    matrix = np.zeros((PEAK_BLOCK + 2 * TAPS - 1, PEAK_BLOCK, OVERSAMPLING), np.float32)
+    for sample in range(PEAK_BLOCK):
+        matrix[sample : sample + 2 * TAPS, sample] = taps
+    return matrix.reshape(len(matrix), -1)
 
 
 def _fast_size(count: int) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +38,9 @@ def read_any(path: Path) -> tuple[Audio, int]:
 
 def _decode(path: Path) -> tuple[Audio, int] | None:
     """What ffmpeg makes of a file that soundfile does not know, or nothing."""
+    import shutil
+    import subprocess
+
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         return None

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.music import Jump
-
 
 @dataclass(frozen=True)
 class Rejection:
@@ -42,6 +40,15 @@ class Key:
 
 
 @dataclass(frozen=True)
+class JumpPoint:
+    """Having played up to ``source``, the music may go on at ``target`` over ``crossfade`` frames, as at the seam."""
+
+    source: int
+    target: int
+    crossfade: int
+
+
+@dataclass(frozen=True)
 class FoundLoop:
     """A loop inside a clip: after ``end`` the music goes on at ``start`` over a crossfade of ``crossfade`` frames.
 
@@ -56,7 +63,7 @@ class FoundLoop:
     metre: Metre | None = None
     bars: int | None = None
     key: Key | None = None
-    jumps: tuple[Jump, ...] = ()
+    jumps: tuple[JumpPoint, ...] = ()
 
     @property
     def frames(self) -> int:

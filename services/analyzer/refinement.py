@@ -7,7 +7,7 @@ length unchanged, to where both copies agree sample by sample: a cut is heard le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -44,24 +44,29 @@ class Aligned:
     length: int
     agreement: float
     """Correlation of the onset curves around start and end, −1–1; 0 where there is no context."""
-    likeness: float
+    likeness: float = 0.0
     """Correlation of the waveforms there: 1 where the same recording comes back."""
 
 
 def align(sound: Sound, onsets: Onsets, start: int, length: int, shortest: int) -> Aligned:
-    """Fit a coarse length to the onsets, or to the waveform where that repeats exactly; all in frames of the clip."""
+    """Fit a coarse length to the onsets around start and end; all in frames of the clip."""
     fitted, agreement = _fit_onsets(sound, onsets, start, length, CONTEXT_S)
     if agreement < VAGUE:
         # Soft onsets, such as those of pads, need more of them: what is further away keeps the same time.
         fitted, agreement = _fit_onsets(sound, onsets, start, length, WIDE_CONTEXT_S)
-    fitted = min(max(fitted, shortest), sound.frames - start)
-    match = _match(sound.low, start // sound.factor, fitted // sound.factor, sound.rate / sound.factor)
-    likeness = 0.0
-    if match is not None:
-        moved, likeness = match
-        if likeness > EXACT and shortest <= fitted + moved * sound.factor <= sound.frames - start:
-            fitted += moved * sound.factor
-    return Aligned(start, fitted, agreement, likeness)
+    return Aligned(start, min(max(fitted, shortest), sound.frames - start), agreement)
+
+
+def match(sound: Sound, aligned: Aligned, shortest: int) -> Aligned:
+    """Compare the waveforms there too, and let them fix the length where the same recording comes back."""
+    found = _match(sound.low, aligned.start // sound.factor, aligned.length // sound.factor, sound.rate / sound.factor)
+    if found is None:
+        return aligned
+    moved, likeness = found
+    length = aligned.length + moved * sound.factor
+    if likeness <= EXACT or not shortest <= length <= sound.frames - aligned.start:
+        length = aligned.length
+    return replace(aligned, length=length, likeness=likeness)
 
 
 def settle(sound: Sound, onsets: Onsets, aligned: Aligned, shortest: int) -> tuple[int, int]:

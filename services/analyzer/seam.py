@@ -19,6 +19,8 @@ from shared.units import Audio
 
 BEFORE_S: Final = 0.032
 UNNOTICED_DB: Final = 0.2
+UNKNOWN_DB: Final = 6.0
+"""The change of sound that music is taken to have where the clip does not tell."""
 AFTER_S: Final = 0.064
 """Seconds around a seam in which its change of sound is measured: what comes later is the music's own."""
 
@@ -27,6 +29,8 @@ AFTER_S: Final = 0.064
 class Excess:
     """How much more the sound changes at a seam than the music changes there by itself, in decibels per band."""
 
+    natural_db: float
+    """The change that the untouched clip has at start or end."""
     change_db: float
     step_db: float
     """Difference of level between what follows the end in the clip and what follows it in the loop, over 400 ms."""
@@ -59,7 +63,9 @@ def measure(sound: Sound, start: int, end: int, frames: int) -> Excess:
     frames = min(frames, start, end - start)
     natural = natural_change(sound, start, end, frames)
     seam = join_change(sound, start, end, frames)
-    return Excess(seam - natural if natural is not None else max(0.0, seam - 6.0), _level_step(sound, start, end))
+    if natural is None:
+        natural = min(seam, UNKNOWN_DB)
+    return Excess(natural, seam - natural, _level_step(sound, start, end))
 
 
 def natural_change(sound: Sound, start: int, end: int, frames: int) -> float | None:
@@ -71,15 +77,17 @@ def natural_change(sound: Sound, start: int, end: int, frames: int) -> float | N
     return max((change_at(sound, at, frames) for at in places), default=None)
 
 
-def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int]) -> int:
-    """Of some lengths of the crossfade, in frames and by preference: the first that is not noticed, or the least."""
-    natural = natural_change(sound, start, end, max(lengths)) or 0.0
+def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int], natural_db: float) -> int:
+    """Of some lengths of the crossfade, in frames and by preference: the first that is not noticed, or the least.
+
+    ``natural_db`` is the change of sound that the music has there by itself.
+    """
     noticed = []
     for frames in lengths:
         reach = frames + round(AROUND_S * sound.rate)
         joined = _joined(sound, (start, end, frames), reach, reach)
         click = seam_ratio(joined, min(reach, end - start), frames, sound.rate)
-        change = join_change(sound, start, end, frames) - natural
+        change = join_change(sound, start, end, frames) - natural_db
         smear = 10 * max(0.0, frames / sound.rate - 0.025)
         noticed.append(max(0.0, change) + 4 * max(0.0, click - 0.8) + smear)
         if noticed[-1] <= UNNOTICED_DB:

@@ -100,9 +100,9 @@ def _mixture(audio: Audio) -> Floats:
     mix = np.full(count, 1 / count, np.float32)
     if count == 1:
         return mix
-    some = audio[:: max(1, len(audio) // 20_000)]
-    strengths = some.var(axis=0)
-    if float((some @ mix).var()) >= 0.02 * float(strengths.max()):
+    some = np.ascontiguousarray(audio[:: max(1, len(audio) // 20_000)].T)
+    strengths = some.var(axis=1)
+    if float((mix @ some).var()) >= 0.02 * float(strengths.max()):
         return mix
     alone = np.zeros(count, np.float32)
     alone[int(strengths.argmax())] = 1
