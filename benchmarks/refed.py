@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import Checkpoint, DecoderShape
+from services.generator.backends.musicgen.checkpoint import Checkpoint
 from services.generator.backends.musicgen.graphs.decoder import sinusoids
 from services.generator.backends.musicgen.graphs.writer import GraphWriter
-from services.generator.backends.musicgen.sessions import CrossStates
+from services.generator.backends.musicgen.shape import DecoderShape
+from services.generator.backends.musicgen.text import CrossStates
 
 
 def build_refed(checkpoint: Checkpoint, folder: Path) -> Path:

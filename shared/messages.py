@@ -90,6 +90,8 @@ class Job(Message, frozen=True, kw_only=True):
     parent_clip: Identifier | None = None
     splice_s: float | None = None
     """Continue ``parent_clip`` from this second of it."""
+    splice_frame: Frame | None = None
+    """Continue ``parent_clip`` from this frame of the loop that was made of it, where ``splice_s`` is not given."""
     parent_recipe: Recipe | None = None
     """How ``parent_clip`` was made: a backend that composes goes on from its theme."""
     piece: bool = False
@@ -171,6 +173,8 @@ class Clip(Message, frozen=True, kw_only=True):
     truth: Truth | None = None
     asked_bpm: Tempo | None = None
     asked_key: str | None = None
+    insists: bool = False
+    """A clip that clearly has another tempo or key than was asked for is not wanted; else it is taken as it is."""
     bridge: bool = False
     codes_path: str | None = None
     """Under the cache; the model's codes, so that a later clip can continue this one."""

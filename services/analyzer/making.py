@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from msgspec.structs import replace as structs_replace
 
 from services.analyzer import loudness
+from services.analyzer.conform import stretch_for, stretched_loop
 from services.analyzer.finder import search, study_clip
 from services.analyzer.harmony import pitch_classes
 from services.analyzer.jumps import find_jumps
@@ -53,9 +55,13 @@ class FinishedLoop:
     sections: tuple[Section, ...] = ()
     jumps: tuple[Jump, ...] = ()
     chords: tuple[Chord, ...] = ()
+    stretch: float = 1.0
+    """How much longer it is than what was found: above 1, it was slowed down to the tempo that was asked for."""
 
     def record(self, loop_id: str, job_id: str, epoch: int, path: str, recipe: Recipe | None = None) -> Loop:
         """The record that travels to the player."""
+        if recipe is not None and self.stretch != 1.0:
+            recipe = structs_replace(recipe, options={**recipe.options, "stretched": round(self.stretch, 5)})
         return Loop(
             loop_id=loop_id,
             job_id=job_id,
@@ -91,6 +97,7 @@ def make_loop(
     wish: LengthWish | None = None,
     asked_bpm: float | None = None,
     asked_key: str | None = None,
+    insist: bool = True,
     target_lufs: float = TARGET_LUFS,
     noisy_tail: bool = False,
 ) -> FinishedLoop | Rejection:
@@ -102,7 +109,8 @@ def make_loop(
     sample_rate : frames per second
     truth : what a composed clip says of itself; it is verified, and nothing is searched or baked
     wish : how long the loop should be
-    asked_bpm, asked_key : what the clip was asked to be; a clip that clearly is not is rejected
+    asked_bpm, asked_key : what the clip was asked to be; a tempo that is near is brought to the asked one
+    insist : a clip that clearly has another tempo or key is rejected, not taken as it is
     target_lufs : integrated loudness of the result
     noisy_tail : the last second is not used
     """
@@ -116,19 +124,29 @@ def make_loop(
     found = fault or search(study, wish or LengthWish())
     if isinstance(found, Rejection):
         return found
-    fault = check_request(found.metre, found.key, asked_bpm, asked_key)
+    fault = check_request(found.metre, found.key, asked_bpm, asked_key) if insist else None
     if fault is not None:
         return fault
-    return finish(usable, sample_rate, replace(found, jumps=find_jumps(study, found)), target_lufs)
+    stretch = stretch_for(found.metre, asked_bpm)
+    # A jump joins two places whose waveforms agree to the sample; stretched, they no longer do.
+    jumps = find_jumps(study, found) if stretch == 1.0 else ()
+    return finish(usable, sample_rate, replace(found, jumps=jumps), target_lufs, stretch)
 
 
-def finish(audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGET_LUFS) -> FinishedLoop:
-    """Bake the seam of a loop that was found, bring it to the station's rate and level, and describe it there."""
+def finish(
+    audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGET_LUFS, stretch: float = 1.0
+) -> FinishedLoop:
+    """Bake the seam of a loop that was found, bring it to the station's rate and level, and describe it there.
+
+    ``stretch`` lengthens it (or, below 1, shortens it) at the same pitch.
+    """
     body = to_stereo(bake(audio, found.start, found.end, found.crossfade))
     body = body - body.mean(axis=0, dtype=np.float64).astype(np.float32)
-    frames = round(found.frames * STATION_RATE / rate)
+    unstretched = round(found.frames * STATION_RATE / rate)
+    frames = round(found.frames * STATION_RATE / rate * stretch)
     scale = frames / found.frames
-    level = _levelled(resample_loop(body, frames), target_lufs, limited=True)
+    body = resample_loop(body, unstretched)
+    level = _levelled(body if stretch == 1.0 else stretched_loop(body, frames), target_lufs, limited=True)
 
     def moved(position: int) -> int:
         return min(frames - 1, max(0, round((position - found.start) * scale)))
@@ -152,7 +170,7 @@ def finish(audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGE
             true_peak_dbtp=round(loudness.decibels(level.peak), 2),
             energy=(),
             confidence=found.confidence,
-            bpm=metre.bpm if metre is not None else None,
+            bpm=round(metre.bpm / stretch, 4) if metre is not None else None,
             beats_per_bar=metre.beats_per_bar if metre is not None else None,
             bars=found.bars,
             grid=grid,
@@ -162,6 +180,7 @@ def finish(audio: Audio, rate: int, found: FoundLoop, target_lufs: float = TARGE
                 Jump(source=moved(jump.source), target=moved(jump.target), crossfade=round(jump.crossfade * scale))
                 for jump in found.jumps
             ),
+            stretch=stretch,
         ),
     )
 

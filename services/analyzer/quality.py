@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from services.analyzer.conform import FARTHEST, SURE, distance
 from services.analyzer.features import Features
 from services.analyzer.key import related
 from services.analyzer.records import Key, Metre, Rejection
@@ -18,8 +19,6 @@ STUCK_S: Final = 0.30
 STUCK_RATIO: Final = 0.10
 STUCK_CHANGE: Final = 0.5
 """Squared distance of feature vectors within a fragment, so that a steady tone is not called a stuck one."""
-TEMPO_TOLERANCE: Final = 0.06
-SURE: Final = 0.6
 
 
 def check_clip(sound: Sound, features: Features) -> Rejection | None:
@@ -29,14 +28,12 @@ def check_clip(sound: Sound, features: Features) -> Rejection | None:
 
 def check_request(metre: Metre | None, key: Key | None, bpm: float | None, wanted: str | None) -> Rejection | None:
     """Whether the loop has the tempo and the key that were asked for; what is uncertain is let pass."""
-    if bpm is not None and metre is not None and metre.confidence > SURE:
-        off = min(abs(metre.bpm * factor / bpm - 1) for factor in (0.5, 2 / 3, 1.0, 1.5, 2.0))
-        if off > TEMPO_TOLERANCE:
-            return Rejection(
-                f"This clip has {metre.bpm:.0f} beats a minute where {bpm:.0f} were asked for.",
-                "wrong-tempo",
-                {"bpm": metre.bpm, "asked_bpm": bpm},
-            )
+    if bpm is not None and metre is not None and metre.confidence > SURE and abs(distance(metre.bpm, bpm)) > FARTHEST:
+        return Rejection(
+            f"This clip has {metre.bpm:.0f} beats a minute where {bpm:.0f} were asked for.",
+            "wrong-tempo",
+            {"bpm": metre.bpm, "asked_bpm": bpm},
+        )
     if wanted and key is not None and key.confidence > SURE and not related(key.name, wanted):
         return Rejection(
             f"This clip is in {key.name} where {wanted} was asked for.", "wrong-key", {"confidence": key.confidence}

@@ -10,10 +10,11 @@ from typing import Final
 import msgspec
 
 from services.analyzer.length import LengthWish, parse_wish
-from services.analyzer.making import make_loop
+from services.analyzer.making import FinishedLoop, make_loop
 from services.analyzer.records import Rejection
 from shared.audio_files import from_bytes, read_within, write_wav
-from shared.errors import AudioFileError, UsageError
+from shared.codes import KeptCodes
+from shared.errors import AudioFileError, BackendError, StoreError, UsageError
 from shared.messages import Clip, ClipAccepted, ClipRejected
 from shared.units import STATION_RATE, Audio
 
@@ -50,6 +51,7 @@ def handle_clip(
             wish=_wish(clip),
             asked_bpm=clip.asked_bpm,
             asked_key=clip.asked_key,
+            insist=clip.insists,
             target_lufs=target_lufs,
             noisy_tail=clip.recipe.backend in NOISY_TAILS,
         )
@@ -63,6 +65,8 @@ def handle_clip(
         return _refused(clip, answer, damaged=answer.code in ("not-finite", "wrong-truth"))
     path = places.loops / f"{clip.job_id}.wav"
     write_wav(path, answer.samples, STATION_RATE)
+    if clip.codes_path is not None:
+        _map_loop(Path(clip.codes_path), places, answer)
     # A loop has its clip's name: analysed again after a restart, it is the same loop and not a second one.
     loop = msgspec.structs.replace(
         answer.record(clip.job_id, clip.job_id, clip.epoch, str(path), clip.recipe),
@@ -79,6 +83,18 @@ def _read(clip: Clip, attachment: bytes | None, places: Places) -> tuple[Audio, 
     if clip.path is None:
         raise AudioFileError("The clip came without its audio.")
     return read_within(places.cache, Path(clip.path))
+
+
+def _map_loop(path: Path, places: Places, loop: FinishedLoop) -> None:
+    """Note beside the clip's codes where its loop lies, so that it can be continued from any frame of the loop."""
+    if not path.resolve().is_relative_to(places.cache.resolve()):
+        log.warning("The codes %s lie outside the cache and were left alone.", path)
+        return
+    try:
+        KeptCodes.load(path).cut(loop.source_start, loop.source_end, len(loop.samples)).save(path)
+    except (BackendError, StoreError) as error:
+        # The loop plays all the same; it only cannot be continued from a point of its own.
+        log.warning("%s", error)
 
 
 def _wish(clip: Clip) -> LengthWish:

@@ -11,15 +11,12 @@ import pytest
 
 from services.generator.backends.musicgen import calibration
 from services.generator.backends.musicgen.checkpoint import Checkpoint
+from services.generator.backends.musicgen.codec_stream import CodecStream
 from services.generator.backends.musicgen.conversion import Converted, Precision, convert
+from services.generator.backends.musicgen.decoder import Decoder
+from services.generator.backends.musicgen.runtime import open_session
 from services.generator.backends.musicgen.sampling import DelayedSequence, guide
-from services.generator.backends.musicgen.sessions import (
-    CodecStream,
-    CrossStates,
-    Decoder,
-    encode_prompt,
-    open_session,
-)
+from services.generator.backends.musicgen.text import CrossStates, encode_prompt
 from tests.golden.make_musicgen import EVERY, HEARD, IDS
 from tests.unit.musicgen.conftest import Case
 

@@ -18,12 +18,14 @@ import pytest
 
 from services.generator.backend import ClipFacts, JobControl
 from services.generator.backends.musicgen import backend as module
-from services.generator.backends.musicgen.backend import MusicGenBackend, prompt_text
-from services.generator.backends.musicgen.codes import KeptCodes
+from services.generator.backends.musicgen.backend import MusicGenBackend
 from services.generator.backends.musicgen.conversion import Converted, Precision
+from services.generator.backends.musicgen.decoder import Decoder
 from services.generator.backends.musicgen.engine import Engine
-from services.generator.backends.musicgen.sessions import Decoder, Watch
+from services.generator.backends.musicgen.request import wording
+from services.generator.backends.musicgen.runtime import Watch
 from services.generator.models.store import ModelStore
+from shared.codes import KeptCodes
 from shared.errors import BackendError, BackendUnavailable, Cancelled
 from shared.messages import Job
 from shared.paths import Paths
@@ -99,7 +101,7 @@ def test_the_prompt_is_heard(build: Build) -> None:
     calm, _ = run(backend, a_job(seconds=1, seed=7))
     drums, _ = run(backend, a_job(seconds=1, seed=7, prompt="drums guitar"))
     assert not np.array_equal(calm, drums)
-    assert prompt_text(a_job(bpm=90.0, key="A minor", meter="3/4")) == "calm piano, 90 bpm, in A minor, 3/4 time"
+    assert wording(a_job(bpm=90.0, key="A minor", meter="3/4")) == "calm piano, 3/4 time. bpm: 90. key: a minor"
 
 
 def test_sound_comes_while_the_rest_is_written(build: Build) -> None:

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from services.generator.backends.musicgen import conversion
-from services.generator.backends.musicgen.checkpoint import Checkpoint, CheckpointError
-from services.generator.backends.musicgen.codes import KeptCodes
+from services.generator.backends.musicgen.checkpoint import Checkpoint
 from services.generator.backends.musicgen.conversion import convert, open_converted
 from services.generator.backends.musicgen.engine import Engine
+from services.generator.backends.musicgen.shape import CheckpointError
+from shared.codes import KeptCodes
 from shared.errors import BackendError, JobRefused
 from tests.golden.musicgen_checkpoint import CASES, Plan, write_checkpoint
 
@@ -163,12 +164,16 @@ def test_a_file_that_is_no_tokenizer_is_recognised(folder: Path, tmp_path: Path)
 
 def test_the_sample_map_leads_from_loop_to_clip_to_code(tmp_path: Path) -> None:
     codes = np.arange(4 * 500).reshape(4, 500) % 64
-    kept = KeptCodes(codes, "small", 32_000, 640, clip_rate=44_100, start=6_400, loop_start=44_100)
-    kept.save(tmp_path / "clip.npz")
+    kept = KeptCodes(codes, "small", 32_000, 640, clip_rate=44_100, start=6_400)
+    with pytest.raises(JobRefused, match="has no loop yet"):
+        kept.second_of_loop(0)
+    # Two seconds of the clip became a loop of 2.5 s: it was slowed down, and lies at another rate.
+    kept.cut(44_100, 3 * 44_100, 120_000).save(tmp_path / "clip.npz")
     read = KeptCodes.load(tmp_path / "clip.npz")
     assert np.array_equal(read.codes, codes)
-    second = read.second_of_loop(24_000, 48_000)
+    second = read.second_of_loop(30_000)
     assert second == pytest.approx(1.5)
+    assert read.second_of_loop(30_000 + 120_000) == pytest.approx(1.5)
     assert read.frame_at(second) == (6_400 + 48_000) // 640
     assert read.second_of(read.frame_at(second)) == pytest.approx(second)
     assert np.array_equal(read.before(second), codes[:, :85])

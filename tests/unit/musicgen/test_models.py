@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from services.generator.backends.musicgen.checkpoint import Checkpoint, CheckpointError
+from services.generator.backends.musicgen.checkpoint import Checkpoint
 from services.generator.backends.musicgen.conversion import convert
+from services.generator.backends.musicgen.shape import CheckpointError
 from services.generator.models import download as module
 from services.generator.models.catalogue import MODELS, base_name, find
 from services.generator.models.consent import Consent

@@ -16,19 +16,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import TOKENIZER, Shape
+from services.generator.backends.musicgen.checkpoint import TOKENIZER
+from services.generator.backends.musicgen.decoder import Decoder
 from services.generator.backends.musicgen.graphs.writer import MICROSOFT
+from services.generator.backends.musicgen.runtime import cores, default_threads, open_session
 from services.generator.backends.musicgen.sampling import DelayedSequence, Logits, Sampling, draw, guide
-from services.generator.backends.musicgen.sessions import (
-    CrossStates,
-    Decoder,
-    cores,
-    default_threads,
-    encode_prompt,
-    open_session,
-    open_tokenizer,
-    tokens,
-)
+from services.generator.backends.musicgen.shape import Shape
+from services.generator.backends.musicgen.text import CrossStates, encode_prompt, open_tokenizer, tokens
 from shared.errors import Cancelled
 
 log = logging.getLogger(__name__)

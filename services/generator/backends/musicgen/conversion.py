@@ -20,8 +20,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from services.generator.backends.musicgen.checkpoint import CONFIG, TOKENIZER, Checkpoint, CheckpointError, Shape
+from services.generator.backends.musicgen.checkpoint import CONFIG, TOKENIZER, Checkpoint
 from services.generator.backends.musicgen.quantisation import Blocks
+from services.generator.backends.musicgen.shape import CheckpointError, Shape
 from shared.errors import BackendError, InfiniLoopError
 
 Precision = Literal["int8", "int4", "fp32"]

@@ -14,20 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import TOKENIZER, Shape
+from services.generator.backends.musicgen.checkpoint import TOKENIZER
+from services.generator.backends.musicgen.codec_stream import CodecStream
 from services.generator.backends.musicgen.conversion import Converted
+from services.generator.backends.musicgen.decoder import Decoder
+from services.generator.backends.musicgen.runtime import Device, Watch, open_session
 from services.generator.backends.musicgen.sampling import Codes, DelayedSequence, Sampling, draw, guide
-from services.generator.backends.musicgen.sessions import (
-    CodecStream,
-    CrossStates,
-    Decoder,
-    Device,
-    Watch,
-    encode_prompt,
-    open_session,
-    open_tokenizer,
-    tokens,
-)
+from services.generator.backends.musicgen.shape import Shape
+from services.generator.backends.musicgen.text import CrossStates, encode_prompt, open_tokenizer, tokens
 from shared.errors import BackendError, Cancelled
 
 _PROMPTS: Final = 4

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import DecoderShape
+from services.generator.backends.musicgen.shape import DecoderShape
 
 Codes = NDArray[np.int64]
 """Codes of one clip or several, ``(..., codebooks, frames)``."""

@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import Checkpoint, CheckpointError, CodecShape
+from services.generator.backends.musicgen.checkpoint import Checkpoint
 from services.generator.backends.musicgen.graphs.writer import GraphWriter
+from services.generator.backends.musicgen.shape import CheckpointError, CodecShape
 
 _ROOT = "audio_encoder.decoder.layers."
 

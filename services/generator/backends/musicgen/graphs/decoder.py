@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import Checkpoint, DecoderShape
+from services.generator.backends.musicgen.checkpoint import Checkpoint
 from services.generator.backends.musicgen.graphs.writer import MICROSOFT, GraphWriter
 from services.generator.backends.musicgen.quantisation import Blocks
+from services.generator.backends.musicgen.shape import DecoderShape
 
 _EPSILON = 1e-5
 

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.musicgen.checkpoint import Checkpoint, TextShape
+from services.generator.backends.musicgen.checkpoint import Checkpoint
 from services.generator.backends.musicgen.graphs.writer import GraphWriter
 from services.generator.backends.musicgen.quantisation import Blocks
+from services.generator.backends.musicgen.shape import TextShape
 
 
 def position_buckets(tokens: int, shape: TextShape) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
-"""A clip's codes, kept beside it, so that a later clip can grow out of any point of it.
+"""A model's codes of a clip, kept beside it, so that a later clip can grow out of any point of it or of its loop.
 
 The *sample map* says which sound the codes stand for: the clip's file begins ``start`` codec samples into the decoded
-sound and has its own sample rate; the loop that was found in it begins ``loop_start`` frames into the file.
+sound and has its own sample rate; the loop that was found in it begins ``loop_start`` frames into the file, ends at
+``loop_end``, and is ``loop_frames`` long in its own file, which may have another rate and another tempo.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from shared.durable import replace_file
 from shared.errors import BackendError, JobRefused
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _LIMIT: Final = 64 << 20
 """Bytes; codes of an hour are far below."""
 
@@ -39,7 +40,10 @@ class KeptCodes:
     start: int = 0
     """Codec samples that were trimmed before the clip's first."""
     loop_start: int = 0
-    """Frame of the clip's file, at its own rate, at which its loop begins."""
+    """Frames of the clip's file, at its own rate, at which its loop begins and ends."""
+    loop_end: int = 0
+    loop_frames: int = 0
+    """Frames of the loop's own file; 0 while no loop was found."""
 
     @property
     def seconds(self) -> float:
@@ -54,9 +58,22 @@ class KeptCodes:
         """The second of the clip's file at which a code frame begins."""
         return (frame * self.hop - self.start) / self.sample_rate
 
-    def second_of_loop(self, frame: int, sample_rate: int) -> float:
-        """The second of the clip's file at which a frame of its loop lies, a loop at a rate of its own."""
-        return self.loop_start / self.clip_rate + frame / sample_rate
+    def second_of_loop(self, frame: int) -> float:
+        """The second of the clip's file that sounds at a frame of its loop's file.
+
+        Raises
+        ------
+        JobRefused
+            There is no loop of this clip.
+        """
+        if not self.loop_frames:
+            raise JobRefused("The clip has no loop yet: continue it from a second of the clip.")
+        inside = frame % self.loop_frames / self.loop_frames
+        return (self.loop_start + inside * (self.loop_end - self.loop_start)) / self.clip_rate
+
+    def cut(self, start: int, end: int, frames: int) -> KeptCodes:
+        """With the loop that was found in the clip, ``start … end``, written as ``frames`` frames."""
+        return replace(self, loop_start=start, loop_end=end, loop_frames=frames)
 
     def before(self, second: float | None) -> NDArray[np.int64]:
         """The codes up to a second of the clip, or all of them.
@@ -89,7 +106,19 @@ class KeptCodes:
             buffer,
             codes=self.codes.astype(np.int16),
             model=np.array(self.model),
-            map=np.array([_FORMAT, self.sample_rate, self.hop, self.clip_rate, self.start, self.loop_start], np.int64),
+            map=np.array(
+                [
+                    _FORMAT,
+                    self.sample_rate,
+                    self.hop,
+                    self.clip_rate,
+                    self.start,
+                    self.loop_start,
+                    self.loop_end,
+                    self.loop_frames,
+                ],
+                np.int64,
+            ),
         )
         replace_file(path, buffer.getvalue())
 
@@ -103,12 +132,13 @@ class KeptCodes:
             The file is missing, damaged, or not of this kind.
         """
         try:
-            codes, model, (version, sample_rate, hop, clip_rate, start, loop_start) = _read(path)
+            codes, model, (version, sample_rate, hop, clip_rate, *places) = _read(path)
+            start, loop_start, loop_end, loop_frames = places
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
             raise _unreadable(path) from error
         if version != _FORMAT or codes.ndim != 2 or min(sample_rate, hop, clip_rate) < 1 or codes.min(initial=0) < 0:
             raise _unreadable(path)
-        return cls(codes, model, sample_rate, hop, clip_rate, start, loop_start)
+        return cls(codes, model, sample_rate, hop, clip_rate, start, loop_start, loop_end, loop_frames)
 
 
 def _read(path: Path) -> tuple[NDArray[np.int64], str, tuple[int, ...]]:
