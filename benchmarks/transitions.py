@@ -1,10 +1,12 @@
 """Changes between composed loops, measured where their beats are known from the score.
 
-    python benchmarks/transitions.py [--loops 24] [--pairs 200] [--seed 1]
+    python benchmarks/transitions.py [--loops 40] [--pairs 200] [--seed 1]
 
-Loops of many styles, tempi from 70 to 174 and many keys are composed and paired at random. For each pair: whether the
-choice follows the rule, the error of the downbeats (onsets of the stretched loop against those of the loop itself,
-moved along the plan), level, true peak, steps at both joins, and the stretch. One JSON object per figure.
+Loops of many styles, tempi from 70 to 174 and many keys are composed, every second one such that it can follow the
+one before it. Half of the pairs can blend, the others are drawn at random. For each pair: whether the choice follows
+the rule, the error of the downbeats and of the tempo (onsets of the stretched loop against those of the loop itself,
+moved along the plan), level, true peak, steps and clicks at both joins, the stretch, and whether the player's programme
+is the first loop, the change and the second loop, sample for sample. One JSON object per figure.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import click
 import numpy as np
+from click import command
+from click import option as click_option
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from services.analyzer.key import parse_key
@@ -27,11 +31,16 @@ from services.analyzer.loudness import k_weighted, true_peak
 from services.analyzer.making import FinishedLoop, make_loop
 from services.analyzer.transitions import Plan, plan_transition, render_transition
 from services.analyzer.transitions.stretch import stretched
+from services.controller.choice import neighbour
 from services.generator.backends.composer.compose import compose
 from services.generator.backends.composer.plan import Asked, make_plan
 from services.generator.backends.composer.sound import render_piece
 from services.generator.backends.composer.style import builtin
 from services.generator.backends.composer.truth import truth_of
+from services.player.engine import Engine
+from services.player.samples import Samples
+from services.player.store import LoadedLoop, LoadedTransition
+from shared.messages import Wanted
 from shared.music import Loop, Recipe
 from shared.units import STATION_RATE, Audio
 
@@ -51,15 +60,23 @@ class Errors:
     peak_dbtp: list[float] = field(default_factory=list)
     step: list[float] = field(default_factory=list)
     stretch: list[float] = field(default_factory=list)
+    tempo_percent: list[float] = field(default_factory=list)
+    click: list[float] = field(default_factory=list)
+    touched: int = 0
     seconds: list[float] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
 
 
-def make(number: int, dice: Random) -> tuple[Loop, Audio] | None:
+def make(number: int, dice: Random, before: Loop | None) -> tuple[Loop, Audio] | None:
     styles = builtin()
     style = sorted(styles)[number % len(styles)]
     bpm = round(70 * (174 / 70) ** dice.random(), 1)
-    plan = make_plan(style, dice.randrange(2**31), styles, Asked(bpm=bpm, key=dice.choice(KEYS), bars=8))
+    key = dice.choice(KEYS)
+    if number % 2 and before is not None and before.bpm and before.key:
+        factor = dice.choice([one for one in (0.5, 1.0, 1.0, 2.0) if 70 <= before.bpm * one <= 174] or [1.0])
+        bpm = round(before.bpm * factor * dice.uniform(0.95, 1.05), 1)
+        key = neighbour(before.key, dice) or key
+    plan = make_plan(style, dice.randrange(2**31), styles, Asked(bpm=bpm, key=key, bars=8))
     score = compose(plan, styles[plan.style])
     rendered = render_piece(score, STATION_RATE)
     found = make_loop(rendered.samples, STATION_RATE, truth=truth_of(plan, score, rendered.bounds))
@@ -93,8 +110,9 @@ def onsets(audio: Audio) -> NDArray[np.float64]:
     return np.maximum(0.0, np.diff(np.log(smooth + 1e-6), prepend=np.log(smooth[0] + 1e-6)))
 
 
-def downbeat_errors(plan: Plan, audio: Audio, origin: int, beat: float) -> list[float]:
-    """Milliseconds between the onsets of the loop along the plan's map of times and those of the stretched loop."""
+def drift(plan: Plan, audio: Audio, origin: int, beat: float) -> tuple[list[float], float | None]:
+    """Between the onsets of the loop along the plan's map of times and those of the stretched loop: milliseconds for
+    each bar, and how much the tempo of the whole differs in percent; None where too few bars strike."""
     lines = np.concatenate([[0.0], np.cumsum(plan.beats)])
     numbers = np.arange(len(lines), dtype=np.float64)
 
@@ -109,7 +127,7 @@ def downbeat_errors(plan: Plan, audio: Audio, origin: int, beat: float) -> list[
     span = np.arange(len(heard)) * MILLISECOND
     original = onsets(read(origin, round(beat * len(plan.beats)) + STATION_RATE))
     expected = np.interp((times(span.astype(np.float64)) - origin) / MILLISECOND, np.arange(len(original)), original)
-    errors = []
+    errors, places = [], []
     window = 4 * round(plan.beats[0] / MILLISECOND)
     for start in range(0, len(heard) - window, window):
         one, other = heard[start : start + window], expected[start : start + window]
@@ -117,8 +135,63 @@ def downbeat_errors(plan: Plan, audio: Audio, origin: int, beat: float) -> list[
             continue  # nothing strikes here
         lags = range(-25, 26)
         scores = [float((np.roll(one, lag)[30:-30] * other[30:-30]).sum()) for lag in lags]
-        errors.append(float(abs(lags[int(np.argmax(scores))])))
-    return errors
+        errors.append(float(lags[int(np.argmax(scores))]))
+        places.append(float(start))
+    slope = 100.0 * abs(float(np.polyfit(places, errors, 1)[0])) if len(places) > 2 else None
+    return [abs(error) for error in errors], slope
+
+
+def click(before: Audio, after: Audio, own: Audio) -> float:
+    """Linear prediction error (order 20) across a join over the largest within 25 ms; above 1.5 it clicks. Where the
+    loop itself strikes at that place, in the middle of ``own``, its own figure is what the join is held against."""
+    found = max(_surprise(np.concatenate([before, after])[:, side]) for side in (0, 1))
+    usual = max(_surprise(own[:, side]) for side in (0, 1))
+    return found / max(1.0, usual)
+
+
+def _surprise(joined: NDArray[np.float32]) -> float:
+    order, middle = 20, len(joined) // 2
+    if joined.std() < 1e-5:
+        return 0.0
+    windows = np.lib.stride_tricks.sliding_window_view(joined.astype(np.float64), order + 1)
+    past, now = windows[:, :-1], windows[:, -1]
+    index = np.arange(order, len(joined))
+    across = (index >= middle) & (index < middle + order)
+    gram = past[~across].T @ past[~across]
+    gram += 1e-6 * np.trace(gram) / order * np.eye(order)
+    error = np.abs(now - past @ np.linalg.solve(gram, past[~across].T @ now[~across]))
+    return float(error[across].max() / (error[~across].max() + 1e-3))
+
+
+def untouched(first: tuple[Loop, Audio], second: tuple[Loop, Audio], plan: Plan, change: Audio) -> bool:
+    """Whether the player's programme is the first loop, the change and the second loop, sample for sample."""
+    loops = [LoadedLoop(replace(record, lufs=-16.0), Samples.of(audio)) for record, audio in (first, second)]
+    queue = tuple(held.loop for held in loops)
+    state = Wanted(number=1, playing=True, volume=100, queue=queue, min_duration_s=10.0, variation="off", hold=True)
+    engine = Engine(loops[0], state, lambda request: request.make(), fade_in=0, block=1 << 16)
+    engine.add(loops[1])
+    engine.add_transition(LoadedTransition(plan.record(first[0], second[0], ""), Samples.of(change)))
+    heard: list[Audio] = []
+    tap, out = np.empty((1 << 16, 2), np.float32), np.empty((1 << 16, 2), np.float32)
+    engine.render(tap, out)
+    engine.want(replace(state, number=2, hold=False))
+    while engine.report().songs < 2 or engine.report().song_frames < plan.frames + 4 * STATION_RATE:
+        engine.render(tap, out)
+        heard.append(tap.copy())
+        if len(heard) > 200:
+            return False
+    sound = np.concatenate(heard)
+    report = engine.report()
+    at = len(sound) - report.song_frames
+    after = at + plan.frames
+    one, other = first[1], second[1]
+    before = one[np.arange(plan.exit_frame - 4_800, plan.exit_frame) % len(one)]
+    rest = other[np.arange(plan.entry_frame, plan.entry_frame + len(sound) - after) % len(other)]
+    return (
+        np.array_equal(sound[at - 4_800 : at], before)
+        and np.array_equal(sound[at:after], change)
+        and np.array_equal(sound[after:], rest)
+    )
 
 
 def level(audio: Audio) -> float:
@@ -150,20 +223,31 @@ def measure(pair: tuple[tuple[Loop, Audio], tuple[Loop, Audio]], errors: Errors)
         own = np.abs(np.diff(loop[np.arange(frame - 390, frame + 390) % len(loop)], n=2, axis=0)).max(axis=1)
         usual = max(float(own[386:394].max()), float(np.quantile(own, 0.99)), 1e-5)
         errors.step.append(float(curve[at - 1 : at + 2].max() / usual))
+    near = STATION_RATE // 40
+    for loop, frame in ((one, plan.exit_frame), (other, plan.entry_frame)):
+        own = loop[np.arange(frame - near, frame + near) % len(loop)]
+        ends = (own[:near], change[:near]) if loop is one else (change[-near:], own[near:])
+        errors.click.append(click(*ends, own))
+    errors.touched += not untouched((first, one), (second, other), plan, change)
     if plan.kind == "blend":
         errors.stretch.append(max(plan.beats) / min(plan.beats) - 1)
         for audio, origin, beat in ((one, plan.exit_frame, plan.first_beat), (other, plan.begin, plan.second_beat)):
-            errors.downbeat_ms += downbeat_errors(plan, audio, origin, beat)
+            bars, slope = drift(plan, audio, origin, beat)
+            errors.downbeat_ms += bars
+            errors.tempo_percent += [] if slope is None else [slope]
 
 
-@click.command()
-@click.option("--loops", "count", default=24)
-@click.option("--pairs", default=200)
-@click.option("--seed", default=1)
+@command()
+@click_option("--loops", "count", default=40)
+@click_option("--pairs", default=200)
+@click_option("--seed", default=1)
 def main(count: int, pairs: int, seed: int) -> None:
     """Measure changes between composed loops."""
     dice = Random(seed)
-    made = [loop for number in range(count) if (loop := make(number, dice)) is not None]
+    made: list[tuple[Loop, Audio]] = []
+    for number in range(count):
+        if (loop := make(number, dice, made[-1][0] if made else None)) is not None:
+            made.append(loop)
     say(figure="loops_composed", value=len(made), asked=count)
     every = [(one, other) for one in made for other in made if one is not other]
     dice.shuffle(every)
@@ -174,7 +258,9 @@ def main(count: int, pairs: int, seed: int) -> None:
     for pair in chosen:
         measure(pair, errors)
     say(figure="pairs", value=len(chosen), kinds=errors.kinds, wrong_choices=errors.choice)
-    for name in ("downbeat_ms", "level_lu", "peak_dbtp", "step", "stretch", "seconds"):
+    say(figure="programme_not_sample_for_sample", value=errors.touched)
+    say(figure="clicks", value=sum(figure > 1.5 for figure in errors.click), joins=len(errors.click))
+    for name in ("downbeat_ms", "tempo_percent", "level_lu", "peak_dbtp", "step", "click", "stretch", "seconds"):
         values = np.array(getattr(errors, name) or [0.0])
         say(
             figure=f"transition_{name}",

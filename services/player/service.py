@@ -22,6 +22,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from services.player import priority
 from services.player.beginning import RETURN_FRAMES, Sign, first_loop, last_wanted, return_memory
 from services.player.engine import Engine
 from services.player.librarian import ROOM_FRAMES
@@ -58,6 +59,7 @@ _SETTINGS_S = 1.0
 def run(paths: Paths, settings: Settings) -> None:
     """Play until SIGTERM or SIGINT."""
     return_memory()
+    priority.take()
     _Player(paths, settings).run()
 
 

@@ -12,9 +12,7 @@ Any other thread only calls ``call``, ``select`` and ``stop`` and reads ``report
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import queue
 import sys
 import threading
@@ -40,8 +38,6 @@ RETRY_S = 1.0
 _ASLEEP_S = 2.0
 """A break this long is the machine's sleep, not its load: latency does not grow for it."""
 _REPORT_BLOCKS = 5
-_PRIORITY = -11
-"""The writer's nice value, the sound server's own; on Linux it is the thread's."""
 
 Call = Callable[[Engine], None]
 Open = Callable[..., Output]
@@ -162,8 +158,6 @@ class Writer:
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # only some may, and it holds without
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
         tap = np.zeros((TAP_BLOCK, STATION_CHANNELS), np.float32)
         out = np.zeros((TAP_BLOCK, STATION_CHANNELS), np.float32)
         while not self._stopping.is_set():

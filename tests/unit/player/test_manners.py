@@ -1,11 +1,22 @@
-"""What counts as unplugged, and what as sleep."""
+"""What counts as unplugged, and what as sleep, and what the player does then."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
+from services.player.engine import Engine
+from services.player.manners import Manners
+from services.player.outputs.null import NullOutput
 from services.player.sleeping import asleep_clock, slept_s
 from services.player.unplug import Place, Sight, sight, unplugged
+from services.player.writer import Writer
+from shared import settings
+from shared.paths import Paths
+from shared.runtime.service import ServiceLoop
+from shared.settings.watch import SettingsWatch
+from tests.unit.player.material import at_once, loaded, loop, wanted
 
 SINKS = [
     {"index": 3, "name": "usb", "active_port": "analog-output"},
@@ -52,3 +63,99 @@ def test_sleep_is_counted_and_a_clock_set_back_is_none() -> None:
     assert slept_s(10.0, 400.0) == 390.0
     assert slept_s(10.0, 9.0) == 0.0
     assert slept_s(asleep_clock(), asleep_clock()) < 1.0
+
+
+class Bed:
+    """A player's manners under a clock that shows how long the machine has slept."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.slept = 0.0
+        held = loaded(loop("a"))
+        self._engine = Engine(held, wanted(1, queue=(held.loop,)), at_once, fade_in=0)
+        self._writer = Writer(
+            self._engine,
+            driver="null",
+            device="",
+            tap=lambda _: None,
+            rescue=lambda: self._engine,
+            open_device=lambda *_, **__: NullOutput(),
+        )
+        self._writer.call = self._call  # type: ignore[method-assign]
+        self.loop = ServiceLoop(paths)
+        watch = SettingsWatch(paths, settings.load(paths)[0])
+        self.manners = Manners(self.loop, self._writer, watch, clock=lambda: self.slept)
+        self.let_go = 0
+
+    def release(self) -> None:
+        self.let_go += 1
+
+    def plays(self) -> bool:
+        return self._engine.report().wanted.playing
+
+    def _call(self, call: Callable[[Engine], None]) -> None:
+        call(self._engine)
+
+
+@pytest.fixture
+def bed(paths: Paths) -> Iterator[Bed]:
+    made = Bed(paths)
+    yield made
+    made.loop.close()
+
+
+def test_after_a_long_sleep_it_is_paused_and_says_why_until_somebody_resumes(bed: Bed) -> None:
+    bed.manners.look()
+    assert bed.plays()
+    bed.slept += 360.0
+    bed.manners.look()
+    assert not bed.plays()
+    assert bed.manners.because == "the machine slept for 6 minutes"
+    assert not bed.manners.heed(wanted(2)).playing  # on its way before the controller heard of the pause
+    bed.manners._end_pausing(bed.manners._pausing.command_id if bed.manners._pausing else "")
+    assert bed.manners.heed(wanted(3)).playing
+    assert bed.manners.because == ""
+
+
+def test_a_short_sleep_changes_nothing(bed: Bed) -> None:
+    bed.slept += 290.0
+    bed.manners.look()
+    assert bed.plays()
+
+
+def test_told_of_a_sleep_it_is_silent_until_told_of_the_waking(bed: Bed) -> None:
+    bed.manners.going(bed.release)
+    assert not bed.plays()
+    assert not bed.manners.heed(wanted(2)).playing
+    bed.manners.back()
+    assert bed.plays()
+
+
+def test_told_of_a_sleep_that_was_long_it_stays_silent(bed: Bed) -> None:
+    bed.manners.going(bed.release)
+    bed.slept += 3_600.0
+    bed.manners.back()
+    assert not bed.plays()
+    assert bed.manners.because == "the machine slept for 60 minutes"
+
+
+def test_a_waking_that_nobody_tells_of_is_seen_by_the_clock(bed: Bed) -> None:
+    bed.manners.going(bed.release)
+    bed.slept += 60.0
+    bed.manners.look()
+    assert bed.plays()
+
+
+def test_on_wake_continue_plays_on(paths: Paths) -> None:
+    paths.settings_file.write_text('[player]\non_wake = "continue"\non_unplug = "continue"\n')
+    bed = Bed(paths)
+    bed.slept += 3_600.0
+    bed.manners.look()
+    bed.manners.unplugged()
+    assert bed.plays()
+    bed.loop.close()
+
+
+def test_unplugged_it_pauses_at_once(bed: Bed) -> None:
+    bed.manners.unplugged()
+    assert not bed.plays()
+    assert "unplugged" in bed.manners.because
