@@ -37,9 +37,10 @@ def analyze(
     further: bool,
     as_json: bool,
 ) -> None:
-    """Find the best loop in an audio FILE of up to ten minutes.
+    """Find the best loop in an audio FILE.
 
-    Start and end are samples of the file, the end exclusive. Times cover reading and finding.
+    The file may be up to ten minutes long. Start and end are
+    samples of the file, the end exclusive. Times cover reading and finding.
     """
     wish = parse_wish(min_loop)
     times = _Stopwatch()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -67,17 +68,29 @@ def _start(asked: Asked) -> Outcome:
     given, preset = asked.text("prompt"), asked.text("preset")
     if given is not None and preset is not None:
         raise UsageError("Give either a prompt or a preset, not both.")
-    prompt = "" if given is None else check_prompt(given)
+    prompt, changes = "" if given is None else check_prompt(given), _settings(asked.arguments.get("settings", {}))
     if preset is not None:
         found = asked.find_preset(preset)
-        if found.settings:
-            return ChangeSettings(found.settings, prompt=check_prompt(found.prompt))
-        prompt = check_prompt(found.prompt)
-    backend, model = asked.text("backend") or "", asked.text("model") or ""
-    backend = str(find_field("backend").check(backend)) if backend else ""
-    model = str(find_field("model").check(model)) if model else ""
-    effects = asked.station.start(prompt, backend, model, asked.now)
-    return Done(playing(asked.station, new=bool(prompt)), effects)
+        prompt, changes = check_prompt(found.prompt), _settings(found.settings) | changes
+    backend, model = (_checked(asked, name) for name in ("backend", "model"))
+
+    def play() -> Done:
+        effects = asked.station.start(prompt, backend, model, asked.now)
+        return Done(playing(asked.station, new=bool(prompt)), effects)
+
+    return ChangeSettings(changes, then=play) if changes else play()
+
+
+def _settings(given: object) -> dict[str, Any]:
+    """The settings that come with a command, by their whole names, each checked."""
+    if not isinstance(given, Mapping):
+        raise UsageError("settings must be names with their values.")
+    return {(field := find_field(str(name))).key: field.check(value) for name, value in given.items()}
+
+
+def _checked(asked: Asked, name: str) -> str:
+    value = asked.text(name)
+    return str(find_field(name).check(value)) if value else ""
 
 
 def playing(station: Station, *, new: bool) -> str:

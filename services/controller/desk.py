@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from services.controller import commands, outcomes, presets, saving
@@ -130,10 +130,10 @@ class Desk:
                 answer(Reply(self._station.waiting, data=self._report()))
             case outcomes.ListSettings():
                 answer(Reply("", data={"settings": listed(self._station.settings)}))
-            case outcomes.ChangeSettings(changes, prompt):
+            case outcomes.ChangeSettings():
                 self._on_disk(
-                    lambda: self._change(changes),
-                    lambda settings: answer(self._changed(changes, settings, prompt)),
+                    lambda: self._change(outcome.changes),
+                    lambda settings: answer(self._changed(outcome, settings)),
                     refuse,
                 )
             case outcomes.Save(order):
@@ -159,16 +159,16 @@ class Desk:
             settings_store.change(self._paths, key, value)
         return settings_store.load(self._paths)[0], aside or ""
 
-    def _changed(self, changes: Mapping[str, Any], done: tuple[Settings, str], prompt: str) -> Reply:
+    def _changed(self, order: outcomes.ChangeSettings, done: tuple[Settings, str]) -> Reply:
         settings, aside = done
         if aside:
             self._note(aside)
-        now = self._clock()
-        self._do(self._station.configure(settings, now))
-        if prompt:
-            self._do(self._station.start(prompt, "", "", now))
-            return Reply(commands.playing(self._station, new=True))
-        return Reply(" ".join((*(_told(key, value, settings) for key, value in changes.items()), aside)).strip())
+        self._do(self._station.configure(settings, self._clock()))
+        told = " ".join((*(_told(key, value, settings) for key, value in order.changes.items()), aside)).strip()
+        if order.then is None:
+            return Reply(told)
+        finished = self._finished(order.then())
+        return replace(finished, text=f"{finished.text} {told}")
 
 
 def _told(key: str, value: Any, settings: Settings) -> str:

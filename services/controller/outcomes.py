@@ -43,10 +43,10 @@ class Done:
 
 @dataclass(frozen=True)
 class ChangeSettings:
-    """Write these settings to the file, put them in force, play ``prompt`` where there is one, then answer."""
+    """Write these settings to the file and put them in force; then do the rest, where there is any, and answer."""
 
     changes: Mapping[str, Any]
-    prompt: str = ""
+    then: Callable[[], Done] | None = None
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object on
 
 @click.group()
 def models() -> None:
-    """MusicGen models: list, download, delete, info.
+    """List, download, check and delete models.
 
     Nothing is ever fetched without a yes.
     """
@@ -154,7 +154,7 @@ def download(
 )
 @_json
 def delete(name: str, path: Path | None, yes: bool, source_only: bool, as_json: bool) -> None:
-    """Remove a model from this machine (MusicGPT's too, by the name that `list` shows)."""
+    """Remove a model from this machine, by the name that `list` shows."""
     store = _store(path)
     foreign = {each.name: each for each in store.foreign()}
     remove: Callable[[str], int]

@@ -38,7 +38,7 @@ class Finding:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """What works on this machine, what is missing, and the command that mends it."""
+    """Say what works here, what is missing, and how to mend it."""
     findings = list(examine())
     sound = not any(finding.state == "broken" for finding in findings)
     if as_json:

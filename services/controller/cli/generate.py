@@ -49,7 +49,7 @@ class _Target:
 @click.option("--meter", metavar="3/4", help="Metre.")
 @click.option("--count", default=1, type=click.IntRange(1, MOST), metavar="N", help="How many: FILE-1, FILE-2, …")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), metavar="S", help="The same seed makes the same clip.")
-@click.option("--backend", metavar="B", help="auto, musicgen, musicgpt or composer.")
+@click.option("--backend", metavar="B", help="What makes it: auto, musicgen, musicgpt or composer.")
 @click.option("--model", metavar="M", help="The model's size, such as small.")
 @click.option("--loop", is_flag=True, help="A finished loop: found, levelled, 48 kHz.")
 @click.option("--midi", type=click.Path(path_type=Path), metavar="FILE", help="The score, where there is one.")
@@ -73,7 +73,7 @@ def generate(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Make one clip, or more, from the words of PROMPT.
+    """Make clips or loops from the words of PROMPT.
 
     A prompt that begins with - comes after --: infiniloop generate -o FILE -- "-weird- music".
     """

@@ -26,9 +26,9 @@ _HOST = re.compile(r"[0-9A-Za-z][0-9A-Za-z.:%_-]*|\[[0-9A-Fa-f:.%]+\]")
     help="The key file that `infiniloop keys new` made there.",
 )
 def generator(host: str, key_file: Path) -> None:
-    """Make music here for a station on another machine, until Ctrl-C.
+    """Make music here for a station on another machine.
 
-    The line is encrypted; nothing else of this machine can be reached through it.
+    Ctrl-C ends it. The line is encrypted; nothing else of this machine can be reached through it.
     """
     from services.generator.remote import run
 

@@ -85,7 +85,10 @@ def shutdown(as_json: bool) -> None:
 
 @click.command(hidden=True)
 def precheck() -> None:
-    """Say in one sentence why a station cannot begin here; nothing if it can."""
+    """Say why a station cannot begin here.
+
+    Nothing is said if it can.
+    """
     paths = Paths.from_environment()
     paths.create()
     for name in ("station", *SERVICES):
@@ -94,7 +97,7 @@ def precheck() -> None:
 
 @click.command(hidden=True)
 def station() -> None:
-    """Run the whole station in this process's children until it is ended."""
+    """Run the whole station until it is ended."""
     from shared.runtime.launcher import launch
 
     paths = Paths.from_environment()

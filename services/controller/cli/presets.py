@@ -20,7 +20,7 @@ from shared.paths import Paths
 @click.option("--category", help="Only this category.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")
 def presets(context: click.Context, category: str | None, as_json: bool) -> None:
-    """Named prompts. Without a subcommand: the list.
+    """List, show and change the presets, which are named prompts.
 
     Play one with `infiniloop start --preset NAME`.
     """
@@ -65,7 +65,7 @@ _SETTING = click.option(
 @click.argument("name")
 @click.argument("prompt")
 @click.option("--title", default="", help="What the list shows; the name by default.")
-@click.option("--category", default="own", show_default=True)
+@click.option("--category", default="own", show_default=True, help="Where the list shows it.")
 @_SETTING
 def add(name: str, prompt: str, title: str, category: str, given: tuple[str, ...]) -> None:
     """Add a preset of your own."""
@@ -75,9 +75,9 @@ def add(name: str, prompt: str, title: str, category: str, given: tuple[str, ...
 
 @presets.command()
 @click.argument("name")
-@click.option("--prompt")
-@click.option("--title")
-@click.option("--category")
+@click.option("--prompt", help="The new words.")
+@click.option("--title", help="What the list shows.")
+@click.option("--category", help="Where the list shows it.")
 @_SETTING
 def edit(name: str, prompt: str | None, title: str | None, category: str | None, given: tuple[str, ...]) -> None:
     """Change a preset, ours or yours."""

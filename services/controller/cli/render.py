@@ -36,14 +36,21 @@ SHORTEST_MINUTES, LONGEST_MINUTES = 0.1, 720.0
 
 @click.command()
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="wav, flac, ogg, mp3."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file: wav, flac, ogg or mp3.",
 )
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="How long it is to be.")
 @click.option("--prompt", help="What it is to sound like; the station's default without it.")
 @click.option("--seed", type=int, help="The same seed gives the same bytes.")
 @json_option
 def render(output: Path, minutes: float, prompt: str | None, seed: int | None, as_json: bool) -> None:
-    """Write the station's programme, composed and mixed, to a file."""
+    """Write the station's programme to a file.
+
+    It is composed and mixed faster than real time; the same seed gives the same bytes.
+    """
     from services.controller.cli.rendering import Makers, changes, loops_of
     from services.controller.commands import check_prompt
     from services.controller.state import DEFAULT_PROMPT

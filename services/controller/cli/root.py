@@ -7,55 +7,39 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import click
+from click.shell_completion import CompletionItem
 
+from services.controller.cli.index import COMMANDS, HEADINGS
 from shared import __version__
 from shared.errors import InfiniLoopError, UsageError
-
-COMMANDS = MappingProxyType(
-    {
-        "analyze": "services.analyzer.cli:analyze",
-        "back": "services.controller.cli.steering:back",
-        "doctor": "services.controller.cli.doctor:doctor",
-        "generate": "services.controller.cli.generate:generate",
-        "generator": "services.controller.cli.generator:generator",
-        "hold": "services.controller.cli.steering:hold",
-        "keys": "services.controller.cli.keys:keys",
-        "models": "services.generator.models_cli:models",
-        "pause": "services.controller.cli.steering:pause",
-        "precheck": "services.controller.cli.launching:precheck",
-        "presets": "services.controller.cli.presets:presets",
-        "render": "services.controller.cli.render:render",
-        "resume": "services.controller.cli.steering:resume",
-        "save": "services.controller.cli.saving:save",
-        "service": "services.controller.cli.service:service",
-        "set": "services.controller.cli.tuning:set_",
-        "settings": "services.controller.cli.tuning:settings",
-        "shutdown": "services.controller.cli.launching:shutdown",
-        "skip": "services.controller.cli.steering:skip",
-        "start": "services.controller.cli.launching:start",
-        "station": "services.controller.cli.launching:station",
-        "stats": "services.controller.cli.stats:stats",
-        "status": "services.controller.cli.status:status",
-        "stop": "services.controller.cli.steering:stop",
-        "volume": "services.controller.cli.tuning:volume",
-    }
-)
-"""Where each command lives, ``module:attribute``."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used, so that each starts in the time of its own imports."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*COMMANDS, *super().list_commands(ctx)})
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return [name for name, entry in COMMANDS.items() if entry.heading]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for heading in HEADINGS:
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(f"{name:<{width}}", entry.help) for name, entry in COMMANDS.items() if entry.heading == heading]
+                )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands from the list, which needs none of them; options as click knows them."""
+        named = [CompletionItem(name, help=COMMANDS[name].help) for name in self.list_commands(ctx)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [item for item in named if item.value.startswith(incomplete)] + options
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
-        module, attribute = COMMANDS[cmd_name].split(":")
+            return None
+        module, attribute = COMMANDS[cmd_name].where.split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 

@@ -20,7 +20,10 @@ SAVE_WITHIN_S = 60.0
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @json_option
 def save(file: Path, format_: str | None, previous: bool, force: bool, as_json: bool) -> None:
-    """Save the loop that plays to FILE: exactly one pass, its first sample a downbeat."""
+    """Save the loop that plays to FILE.
+
+    It is exactly one pass, and its first sample is a downbeat.
+    """
     answer = ask_station(
         "save",
         timeout_s=SAVE_WITHIN_S,

@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 @click.argument("name", type=click.Choice(tuple(SERVICES)))
 @click.option("--bare", is_flag=True, help="Without the parent that begins it again when it ends.")
 def service(name: str, bare: bool) -> None:
-    """Run one service in the foreground, as each line of the Procfile does."""
+    """Run one service in the foreground.
+
+    Each line of the Procfile does this.
+    """
     if not bare:
         sys.exit(supervisor.supervise((sys.executable, "-m", "services", "service", name, "--bare"), name))
     if parent := os.environ.pop(supervisor.PARENT_VARIABLE, ""):

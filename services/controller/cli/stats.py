@@ -19,7 +19,7 @@ from shared.paths import Paths
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the figures into a PNG.")
 @click.option("--clear", is_flag=True, help="Forget everything so far.")
 def stats(as_json: bool, plot: Path | None, clear: bool) -> None:
-    """What was made, how long it took, what follows for the chosen settings.
+    """Show what making music costs on this machine.
 
     Each backend, model, precision and length by itself; time for downloads is left out.
     """

@@ -17,7 +17,10 @@ WATCH_S = 1.0
 @json_option
 @click.option("--watch", is_flag=True, help="Again every second, until Ctrl-C.")
 def status(as_json: bool, watch: bool) -> None:
-    """What plays, what is being made, what waits and why; library and disk."""
+    """Show what plays, what is being made, and what waits and why.
+
+    Library, disk and sound output come below.
+    """
     while True:
         data = ask_station("status").data
         if as_json:

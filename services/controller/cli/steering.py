@@ -10,14 +10,20 @@ from services.controller.cli.asking import ask_station, json_option, say
 @click.command()
 @json_option
 def stop(as_json: bool) -> None:
-    """Fade to silence; the processes stay, and the choice survives restarts."""
+    """Fade to silence; the processes stay.
+
+    The station is silent until `start` or `resume`, also after the machine was off.
+    """
     say(ask_station("stop").text, as_json=as_json)
 
 
 @click.command()
 @json_option
 def pause(as_json: bool) -> None:
-    """Pause; stream and recordings are silent too."""
+    """Pause at once.
+
+    The stream and recordings are silent too, until `resume`.
+    """
     say(ask_station("pause").text, as_json=as_json)
 
 
@@ -31,14 +37,14 @@ def resume(as_json: bool) -> None:
 @click.command()
 @json_option
 def skip(as_json: bool) -> None:
-    """The next song, at the next bar."""
+    """Go on to the next song, at the next bar."""
     say(ask_station("skip").text, as_json=as_json)
 
 
 @click.command()
 @json_option
 def back(as_json: bool) -> None:
-    """The song before this one, at the next bar."""
+    """Go back to the song before this one, at the next bar."""
     say(ask_station("back").text, as_json=as_json)
 
 

@@ -26,7 +26,10 @@ def set_(key: str, value: str, as_json: bool) -> None:
 @click.argument("level")
 @json_option
 def volume(level: str, as_json: bool) -> None:
-    """How loud this machine plays, 0 to 100; stream and recordings stay as they are."""
+    """Set how loud this machine plays, 0 to 100.
+
+    The stream and recordings stay as they are.
+    """
     say(_change("player.volume", level), as_json=as_json)
 
 
@@ -34,7 +37,10 @@ def volume(level: str, as_json: bool) -> None:
 @click.argument("key", required=False)
 @json_option
 def settings(key: str | None, as_json: bool) -> None:
-    """Every setting with its value and what is allowed; KEY shows one."""
+    """List every setting with its value and what is allowed.
+
+    KEY shows one of them. A star marks a value that is not the default.
+    """
     paths = Paths.from_environment()
     chosen, problems = store.load(paths)
     for problem in problems:

@@ -85,6 +85,9 @@ def desk(paths: Paths) -> Counter:
         ("start", {"prompt": "x", "preset": "y"}, 2, "not both"),
         ("start", {"preset": "no such preset"}, 2, "preset"),
         ("start", {"prompt": "x", "backend": "magic"}, 2, "musicgen"),
+        ("start", {"prompt": "x", "settings": {"duration": 31}}, 2, "5 to 30"),
+        ("start", {"prompt": "x", "settings": {"driver": "tape"}}, 2, "pulse"),
+        ("start", {"prompt": "x", "settings": ["duration"]}, 2, "names with their values"),
         ("set", {"key": "volum", "value": 3}, 2, "volume"),
         ("set", {"key": "volume", "value": 300}, 2, "0 to 100"),
         ("set", {"key": "volume"}, 2, "setting and a value"),
@@ -131,6 +134,26 @@ def test_a_broken_settings_file_is_set_aside_before_a_change(desk: Counter) -> N
 def test_a_preset_is_played(desk: Counter) -> None:
     assert desk.ask("start", preset="lofi-study").ok
     assert desk.house.station.state.epoch == 2
+
+
+def test_settings_of_a_preset_and_those_given_with_it_are_kept_and_told(desk: Counter) -> None:
+    answer = desk.ask("start", preset="deep-focus", backend="composer", settings={"minlength": "4", "duration": 15})
+    assert answer.ok
+    for word in ("deep focus", "min_duration is 300", "min_loop is 4", "duration is 15"):
+        assert word in answer.text
+    chosen = load(desk.paths, environment={})[0]
+    assert (chosen.player.min_duration, chosen.analyzer.min_loop, chosen.generator.duration) == (300, "4", 15)
+    assert desk.house.station.state.backend == "composer"
+    assert desk.house.station.state.epoch == 2
+
+
+def test_settings_come_with_playing_on_too(desk: Counter) -> None:
+    desk.ask("stop")
+    answer = desk.ask("start", settings={"player.driver": "null"})
+    assert answer.ok
+    assert desk.house.station.wanted.playing
+    assert desk.house.station.wanted.driver == "null"
+    assert desk.house.station.state.epoch == 1
 
 
 def test_blanks_around_and_within_a_prompt_are_one(desk: Counter) -> None:

@@ -1,0 +1,60 @@
+"""Every command: where it lives, under which heading ``infiniloop --help`` lists it, and in which words.
+
+Nothing is imported for the list; each command says the same of itself in its own help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+LISTEN, CHOOSE, TUNE, MAKE, LOOK = "Listen", "Choose the music", "Tune and keep", "Without the station", "Look after it"
+HEADINGS = (LISTEN, CHOOSE, TUNE, MAKE, LOOK)
+
+
+class Entry(NamedTuple):
+    """One command."""
+
+    where: str
+    """``module:attribute``."""
+    heading: str
+    """Empty: the list leaves it out."""
+    help: str
+
+
+_CLI = "services.controller.cli"
+
+COMMANDS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "start": Entry(f"{_CLI}.launching:start", LISTEN, "Play; with PROMPT, play that."),
+        "stop": Entry(f"{_CLI}.steering:stop", LISTEN, "Fade to silence; the processes stay."),
+        "pause": Entry(f"{_CLI}.steering:pause", LISTEN, "Pause at once."),
+        "resume": Entry(f"{_CLI}.steering:resume", LISTEN, "Play on."),
+        "skip": Entry(f"{_CLI}.steering:skip", LISTEN, "Go on to the next song, at the next bar."),
+        "back": Entry(f"{_CLI}.steering:back", LISTEN, "Go back to the song before this one, at the next bar."),
+        "hold": Entry(f"{_CLI}.steering:hold", LISTEN, "Stay on this loop, or let songs change again."),
+        "volume": Entry(f"{_CLI}.tuning:volume", LISTEN, "Set how loud this machine plays, 0 to 100."),
+        "status": Entry(
+            f"{_CLI}.status:status", LISTEN, "Show what plays, what is being made, and what waits and why."
+        ),
+        "shutdown": Entry(f"{_CLI}.launching:shutdown", LISTEN, "End the station and all its processes."),
+        "presets": Entry(
+            f"{_CLI}.presets:presets", CHOOSE, "List, show and change the presets, which are named prompts."
+        ),
+        "save": Entry(f"{_CLI}.saving:save", TUNE, "Save the loop that plays to FILE."),
+        "set": Entry(f"{_CLI}.tuning:set_", TUNE, "Change one setting, now and for good."),
+        "settings": Entry(f"{_CLI}.tuning:settings", TUNE, "List every setting with its value and what is allowed."),
+        "generate": Entry(f"{_CLI}.generate:generate", MAKE, "Make clips or loops from the words of PROMPT."),
+        "analyze": Entry("services.analyzer.cli:analyze", MAKE, "Find the best loop in an audio FILE."),
+        "render": Entry(f"{_CLI}.render:render", MAKE, "Write the station's programme to a file."),
+        "models": Entry("services.generator.models_cli:models", MAKE, "List, download, check and delete models."),
+        "generator": Entry(f"{_CLI}.generator:generator", MAKE, "Make music here for a station on another machine."),
+        "keys": Entry(f"{_CLI}.keys:keys", MAKE, "Let generators on other machines join, and see who may."),
+        "stats": Entry(f"{_CLI}.stats:stats", LOOK, "Show what making music costs on this machine."),
+        "doctor": Entry(f"{_CLI}.doctor:doctor", LOOK, "Say what works here, what is missing, and how to mend it."),
+        "service": Entry(f"{_CLI}.service:service", LOOK, "Run one service in the foreground."),
+        "precheck": Entry(f"{_CLI}.launching:precheck", "", "Say why a station cannot begin here."),
+        "station": Entry(f"{_CLI}.launching:station", "", "Run the whole station until it is ended."),
+    }
+)
