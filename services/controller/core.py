@@ -221,6 +221,12 @@ class Station:
         self.state.unshelved = tuple(loop for loop in self.state.unshelved if loop.loop_id != loop_id)
         self._dirty = True
 
+    def moved(self, loop: Loop, now: float) -> list[Effect]:
+        """The library keeps this loop's audio from now on, at the path that it names."""
+        self.stock.moved(loop)
+        self.stock.trim(self.needed_loops() | {each.loop_id for each in self.state.unshelved})
+        return self._plan(now)
+
     # -- handlers -----------------------------------------------------------------------------------------------------
 
     def _accepted(self, loop: Loop) -> list[Effect]:

@@ -1,7 +1,8 @@
 """The controller's process: carries messages to the core, and carries out what it wants.
 
-Threads: the main thread owns the core and all sockets. One disk thread does what may block: library, saves, settings,
-tidying. It never touches the core; what it has done comes back through ``call_soon``.
+Threads: the main thread owns the core and all sockets. The disk thread does what may block: saves, settings, audio,
+tidying; the library's thread owns its database (see ``archive``). Neither touches the core: what they have done comes
+back through ``call_soon``.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
-from services.controller import library, report, state, tidy
+from services.controller import report, state, tidy
+from services.controller.archive import Archive
 from services.controller.core import Station
 from services.controller.desk import Desk
 from services.controller.effects import (
@@ -30,13 +33,13 @@ from services.controller.effects import (
     ToWorker,
     Unshelve,
 )
-from services.controller.library import Extent, Library
 from services.controller.statistics import Attempt, Ledger
 from services.controller.tidy import Needs, Tidied
 from shared.bus import Link, Received
 from shared.durable import replace_file
 from shared.errors import StoreError
 from shared.messages import Command, ControllerStatus, Heartbeat, Status, encode
+from shared.music import Loop
 from shared.paths import Paths
 from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
@@ -56,7 +59,6 @@ LOAD_S = 5.0
 PARTING_S = 0.2
 """The answer to a shutdown has this long to leave."""
 _MEGA = 1_000_000
-T = TypeVar("T")
 
 
 class Controller:
@@ -64,13 +66,21 @@ class Controller:
 
     def __init__(self, loop: ServiceLoop, paths: Paths, settings: Settings, notes: list[str]) -> None:
         self._loop, self._paths = loop, paths
-        self._library, library_note = library.open_library(paths)
-        remembered, state_note = state.load(paths, epoch=self._library.last_epoch() + 1)
-        self.station = Station(remembered, settings, self._library.shelf(), time.monotonic())
-        self._notes = [note for note in (*notes, library_note, state_note) if note]
+        self._notes = list(notes)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._archive = Archive(
+            paths,
+            run=self._run,
+            disk=self._disk,
+            shelved=self._shelved,
+            moved=self._moved,
+            lost=self._lost,
+            note=self._notes.append,
+        )
+        remembered, state_note = state.load(paths, epoch=self._archive.last_epoch + 1)
+        self._notes += [state_note] if state_note else []
+        self.station = Station(remembered, settings, self._archive.shelf, time.monotonic())
         self._statuses: dict[str, tuple[Status, float]] = {}
-        self._extent = self._library.extent()
         self._tidied: Tidied | None = None
         self._load = 0.0
         self._store_fault = ""
@@ -86,7 +96,7 @@ class Controller:
             clock=time.monotonic,
             do=self._do,
             on_disk=self._on_disk,
-            in_library=self._in_library,
+            in_library=self._archive.in_library,
             report=self._report,
             note=self._notes.append,
             shut_down=self._shut_down,
@@ -105,10 +115,10 @@ class Controller:
         self._do(self.station.tick(time.monotonic()))
 
     def close(self) -> None:
-        """Let the disk thread finish what it has begun, and keep the state."""
+        """Let the threads finish what they have begun, and keep the state."""
         self._disk.shutdown(wait=True)
+        self._archive.close()
         self._remember()
-        self._library.close()
 
     def status(self) -> ControllerStatus:
         station, counts = self.station, self.station.foreman.leases.counts
@@ -131,8 +141,8 @@ class Controller:
             failed=counts.failed,
             lost=counts.lost,
             redelivered=counts.redelivered,
-            library_loops=self._extent.loops,
-            library_bytes=self._tidied.loop_bytes if self._tidied is not None else 0,
+            library_loops=self._archive.extent.loops,
+            library_bytes=self._archive.extent.bytes,
             cache_bytes=self._tidied.cache_bytes if self._tidied is not None else 0,
             disk_free_bytes=self._tidied.disk_free if self._tidied is not None else 0,
             machine_load=self._load,
@@ -195,11 +205,11 @@ class Controller:
                 case ToPlayer():
                     self._send_wanted()
                 case Shelve(loop):
-                    self._on_disk(partial(self._shelve, loop), self._shelved)
+                    self._archive.take(loop)
                 case Heard(loop_id):
-                    self._on_disk(partial(self._library.heard, loop_id, time.time()))
+                    self._archive.heard(loop_id)
                 case Unshelve(loop_id):
-                    self._on_disk(partial(self._library.gone, [loop_id]))
+                    self._archive.gone([loop_id])
                 case ForgetClip(job_id):
                     self._on_disk(partial(tidy.forget_clip, self._paths, job_id, self._codes()))
                 case Measured(attempt):
@@ -235,17 +245,25 @@ class Controller:
             log.error("%s", error)
         self._store_fault = str(error)
 
-    # -- the disk thread ----------------------------------------------------------------------------------------------
+    # -- the other threads --------------------------------------------------------------------------------------------
 
     def _on_disk(
         self,
-        work: Callable[[], T],
-        then: Callable[[T], None] | None = None,
+        work: Callable[[], Any],
+        then: Callable[[Any], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Have the disk thread do this, and the main thread go on with what it returned."""
+        self._run(self._disk, work, then, failed)
 
-        def ended(future: Future[T]) -> None:
+    def _run(
+        self,
+        thread: ThreadPoolExecutor,
+        work: Callable[[], Any],
+        then: Callable[[Any], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        def ended(future: Future[Any]) -> None:
             error = future.exception()
             if error is None:
                 if then is not None:
@@ -253,23 +271,20 @@ class Controller:
             elif failed is not None and isinstance(error, Exception):
                 self._loop.call_soon(lambda: failed(error))
             else:
-                log.error("The disk thread failed: %s", error)
+                log.error("A thread of the disk failed: %s", error)
 
-        self._disk.submit(work).add_done_callback(ended)
+        thread.submit(work).add_done_callback(ended)
 
-    def _in_library(
-        self, work: Callable[[Library], T], then: Callable[[T], None], failed: Callable[[Exception], None]
-    ) -> None:
-        self._on_disk(lambda: work(self._library), then, failed)
-
-    def _shelve(self, loop: Any) -> tuple[str, Extent]:
-        self._library.add(loop, time.time())
-        return loop.loop_id, self._library.extent()
-
-    def _shelved(self, done: tuple[str, Extent]) -> None:
-        loop_id, self._extent = done
+    def _shelved(self, loop_id: str) -> None:
         self.station.shelved(loop_id)
         self._remember()
+
+    def _moved(self, loop: Loop) -> None:
+        self._do(self.station.moved(loop, time.monotonic()))
+
+    def _lost(self, loop_ids: list[str]) -> None:
+        self.station.unshelve(loop_ids)
+        self._tick()
 
     def _write_down(self, attempt: Attempt) -> None:
         ledger = Ledger(self._paths.statistics_file)
@@ -287,13 +302,14 @@ class Controller:
         heard = {loop_id: place for place, loop_id in enumerate(station.state.history)}
         by_age = sorted(station.shelf.values(), key=lambda loop: heard.get(loop.loop_id, -1))
         needs = Needs(
-            needed=frozenset(loop.path for loop in station.shelf.values() if loop.loop_id in needed),
+            needed=self._archive.unsafe | {loop.path for loop in station.shelf.values() if loop.loop_id in needed},
             kept=tuple(loop.path for loop in by_age),
             codes=self._codes(),
             jobs=frozenset(lease.job.job_id for lease in station.foreman.leases.open),
         )
         budget, free = controller.cache_mb * _MEGA, controller.free_disk_mb * _MEGA
         self._on_disk(lambda: tidy.tidy(self._paths, needs, budget=budget, free_wanted=free), self._was_tidied)
+        self._archive.look_after(budget=controller.library_mb * _MEGA, free_wanted=free, needed=needed)
 
     def _was_tidied(self, done: Tidied) -> None:
         self._tidied = done
@@ -302,7 +318,7 @@ class Controller:
             gone_paths = set(done.gone)
             gone = [loop.loop_id for loop in self.station.shelf.values() if loop.path in gone_paths]
             self.station.unshelve(gone)
-            self._on_disk(lambda: self._library.gone(gone))
+            self._archive.gone(gone)
         self._tick()
 
     def _codes(self) -> frozenset[str]:
@@ -321,7 +337,7 @@ class Controller:
     def _report(self) -> dict[str, Any]:
         found = report.report(self.station, self._statuses, time.monotonic())
         status = self.status()
-        found["library"] = {"loops": self._extent.loops, "stored": self._extent.stored}
+        found["library"] = asdict(self._archive.extent)
         found["disk"] = {"cache_bytes": status.cache_bytes, "free_bytes": status.disk_free_bytes}
         found["machine_load"] = self._load
         found["note"] = status.note

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from services.controller.effects import Effect, Heard
 from services.controller.state import HISTORY, StationState
 from shared.music import Loop
 
 SONGS_REMEMBERED = 8
+AT_HAND = 300
+"""Loops on the shelf; what does not fit is in the library all the same."""
 
 
 class Stock:
@@ -64,6 +68,16 @@ class Stock:
         """These files are gone."""
         for loop_id in loop_ids:
             self.shelf.pop(loop_id, None)
+
+    def moved(self, loop: Loop) -> None:
+        """The library keeps this loop's audio now: it is played from there."""
+        if known := self.shelf.get(loop.loop_id):
+            self.shelf[loop.loop_id] = replace(known, path=loop.path, codes_path=loop.codes_path)
+
+    def trim(self, needed: set[str]) -> None:
+        """Put the oldest back into the library where more are at hand than anybody chooses from."""
+        for loop_id in [each for each in self.shelf if each not in needed][: max(0, len(self.shelf) - AT_HAND)]:
+            del self.shelf[loop_id]
 
     def sounds(self, loop_id: str) -> list[Effect] | None:
         """This loop sounds now; None if nothing has changed."""

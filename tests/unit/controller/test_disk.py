@@ -1,8 +1,7 @@
-"""What the controller keeps on disk: its state, the library, and a cache within its budget."""
+"""What the controller keeps on disk: its state and a cache within its budget."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ from hypothesis import strategies as st
 from services.controller import state as store
 from services.controller import tidy
 from services.controller.leases import LeaseTable
-from services.controller.library import library_file, open_library
 from services.controller.tidy import ORPHAN_S, CacheFile, Needs, plan
-from shared.errors import StoreError
 from shared.messages import Job
 from shared.paths import Paths
 from tests.unit.controller.conftest import a_loop
@@ -51,39 +48,6 @@ def test_what_a_killed_writer_left_is_swept_away(paths: Paths) -> None:
     left.write_bytes(b"half")
     store.load(paths, epoch=1)
     assert not left.exists()
-
-
-def test_the_library_takes_a_loop_once_and_gives_it_back(paths: Paths) -> None:
-    loop = a_loop("l1", path=str(paths.loops / "l1.wav"), title="Amber Street")
-    (paths.loops / "l1.wav").write_bytes(b"RIFF")
-    library, _ = open_library(paths)
-    library.add(loop, 1.0)
-    library.add(loop, 2.0)
-    library.heard("l1", 3.0)
-    assert (library.extent().loops, library.last_epoch()) == (1, 1)
-    library.close()
-    library, note = open_library(paths)
-    assert (library.shelf(), note) == ([loop], "")
-    (paths.loops / "l1.wav").unlink()
-    assert library.shelf() == []
-    library.gone(["l1"])
-    assert library.extent().stored == 0
-    library.close()
-
-
-def test_a_damaged_library_is_set_aside_and_named(paths: Paths) -> None:
-    library_file(paths).write_bytes(b"this is no database at all" * 200)
-    library, note = open_library(paths)
-    library.add(a_loop("l1"), 1.0)
-    library.close()
-    assert "set aside as" in note
-    assert next(paths.library.glob("library.sqlite.broken-*")).read_bytes().startswith(b"this is no")
-
-
-def test_a_library_that_cannot_be_begun_is_one_sentence(paths: Paths) -> None:
-    library_file(paths).mkdir()
-    with pytest.raises((StoreError, sqlite3.Error), match=r"library|open"):
-        open_library(paths)
 
 
 def files(names: str, age: float = 1.0, size: int = 10) -> list[CacheFile]:
