@@ -83,7 +83,13 @@ def replays(sounding: Loop | None, shelf: Iterable[Loop], history: Sequence[str]
 
 
 def line_up(
-    sounding_id: str, fresh: Iterable[Loop], shelf: Iterable[Loop], epoch: int, history: Sequence[str]
+    sounding_id: str,
+    fresh: Iterable[Loop],
+    shelf: Iterable[Loop],
+    epoch: int,
+    history: Sequence[str],
+    *,
+    as_made: bool = False,
 ) -> tuple[Loop, ...]:
     """The queue: what sounds, then what nobody has heard yet by how well it follows, then what may be heard again.
 
@@ -92,6 +98,7 @@ def line_up(
     fresh : loops of this prompt that have not sounded yet.
     shelf : every loop that can be played, those of ``fresh`` and the one that sounds among them.
     history : names of what sounded, oldest first.
+    as_made : songs grew out of one another and follow in that order, whatever would fit better.
     """
     at_hand = {loop.loop_id: loop for loop in shelf}
     sounding = at_hand.pop(sounding_id, None)
@@ -100,7 +107,8 @@ def line_up(
         at_hand.pop(loop.loop_id, None)
     followed = sounding if sounding is not None and sounding.epoch == epoch else None
     # A bridge is there for the wait: where that is over, it is not wanted any more.
-    songs = order(followed, (loop for loop in unheard if not loop.bridge), QUEUE - 1) or unheard[:1]
+    asked = [loop for loop in unheard if not loop.bridge]
+    songs = (asked[: QUEUE - 1] if as_made else order(followed, asked, QUEUE - 1)) or unheard[:1]
     # Of an earlier prompt only where this one has nothing else: what there is keeps the music going.
     of_prompt = [loop for loop in at_hand.values() if loop.epoch == epoch]
     again = replays(sounding, of_prompt if of_prompt or songs else at_hand.values(), history, QUEUE - 1 - len(songs))

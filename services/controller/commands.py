@@ -186,7 +186,7 @@ def _meant(asked: Asked) -> tuple[Loop, str]:
     loop = station.previous() if previous else station.sounding
     if loop is None:
         raise InfiniLoopError("There is no earlier loop yet." if previous else "Nothing plays yet: try in a moment.")
-    player = station.player
+    player = station.around.player
     sounds = player is not None and player.loop_id == loop.loop_id
     return named(loop), player.section if player is not None and sounds else ""
 

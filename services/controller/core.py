@@ -8,19 +8,21 @@ missed stays missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from msgspec.structs import replace
-
-from services.controller.demand import Demand, View, weigh
-from services.controller.effects import Effect, Shelve, ToAnalyzer, ToPlayer, Unshelve
+from services.controller import wishes
+from services.controller.demand import Demand, View, bridge_note, weigh
+from services.controller.effects import Effect, Shelve, ToPlayer, Unshelve
 from services.controller.foreman import Foreman
 from services.controller.jobs import shaped
 from services.controller.making import next_job, wants_bridge
-from services.controller.naming import named
+from services.controller.outlook import Surroundings, grows, view
+from services.controller.sleeping import SleepTimer
 from services.controller.state import StationState
 from services.controller.stock import Stock
-from services.controller.wanting import Preparations, wanted
-from services.controller.workers import Worker
+from services.controller.wanting import Wants
+from services.controller.workers import FALLBACK, GUEST, Worker
+from services.controller.workload import Workload
 from shared.messages import (
     AnalyzerStatus,
     AnyMessage,
@@ -52,23 +54,30 @@ class Station:
     state : what was remembered; changed in place, and to be saved whenever ``dirty`` is set.
     shelf : the loops whose files are there.
     now : seconds, on the clock of every later ``now``.
+    today : the same moment on the listener's clock, with its zone.
+    cores : of this machine.
     """
 
-    def __init__(self, state: StationState, settings: Settings, shelf: Iterable[Loop], now: float) -> None:
+    def __init__(
+        self,
+        state: StationState,
+        settings: Settings,
+        shelf: Iterable[Loop],
+        now: float,
+        *,
+        today: datetime | None = None,
+        cores: int = 1,
+    ) -> None:
         self.state = state
         self.settings = settings
         self.stock = Stock(state, shelf)
         self.foreman = Foreman(state.leases, state.counts, now)
-        self.player: PlayerStatus | None = None
-        self.listeners = 0
-        self.restarts: dict[str, int] = {}
-        self.disk_free: int | None = None
+        self.around = Surroundings(last_heard=now, workload=Workload(cores))
         self.waiting = ""
+        self._today = today
         self._dirty = True
-        self._pids: dict[str, int] = {}
-        self._last_heard = now
-        self._preparations = Preparations()
-        self._wanted = Wanted(number=state.wanted_number, playing=False)
+        self._sleep = SleepTimer(state, now, self._hour(now))
+        self._wants = Wants(state, self.stock, self.foreman, self._sleep)
 
     # -- what others see ----------------------------------------------------------------------------------------------
 
@@ -83,7 +92,7 @@ class Station:
 
     @property
     def wanted(self) -> Wanted:
-        return self._wanted
+        return self._wants.told
 
     @property
     def shelf(self) -> dict[str, Loop]:
@@ -99,6 +108,15 @@ class Station:
         """The loop that sounded before this one."""
         return self.stock.previous()
 
+    def sleeps_in(self, now: float) -> float | None:
+        """Seconds until the sleep timer runs out; None where none runs."""
+        return self._sleep.left_s(now)
+
+    def bridge_note(self, now: float) -> str:
+        """What the bridge that sounds stands in for: "bridge, MusicGen in about 20 s"."""
+        sounding = self.sounding
+        return bridge_note(self._view(now)) or "bridge" if sounding is not None and sounding.bridge else ""
+
     def remembered(self) -> StationState:
         """The state as it is to be saved."""
         self.state.leases = self.foreman.leases.open
@@ -107,7 +125,8 @@ class Station:
 
     def needed_loops(self) -> set[str]:
         """Loops whose files must stay."""
-        return self.stock.needed(self.player.held if self.player is not None else (), self._wanted.queue)
+        player = self.around.player
+        return self.stock.needed(player.held if player is not None else (), self.wanted.queue)
 
     def unshelve(self, loop_ids: Iterable[str]) -> None:
         """These files are gone."""
@@ -124,11 +143,18 @@ class Station:
                 self.waiting = self._demand(now).waiting
                 return []
             case Ready() | Done() | Failed():
+                lease = None if isinstance(message, Ready) else self.foreman.leases.get(message.job_id)
                 done += self.foreman.hear(message, worker, now)
+                if isinstance(message, Failed) and lease is not None:
+                    self._barren(lease.job)
             case ClipAccepted():
+                self._charge(message, now)
                 done += self.foreman.receipt(message, now) + self._accepted(message.loop)
             case ClipRejected():
+                lease = self.foreman.leases.get(message.job_id)
                 done += self.foreman.receipt(message, now)
+                if lease is not None and lease.job.parent_recipe and lease.job.seed == lease.job.parent_recipe.seed:
+                    self._barren(lease.job)
             case LoopRefused():
                 self.unshelve([message.loop_id])
                 done.append(Unshelve(message.loop_id))
@@ -140,29 +166,27 @@ class Station:
 
     def observe(self, status: Status, now: float) -> list[Effect]:
         """Take in a service's status."""
-        begun_again = self._pids.get(status.service, status.pid) != status.pid
-        self._pids[status.service] = status.pid
-        if begun_again:
-            self.restarts[status.service] = self.restarts.get(status.service, 0) + 1
+        begun_again = self.around.began_again(status)
         match status.state:
             case PlayerStatus():
                 return self._player(status.state, now)
             case AnalyzerStatus() if begun_again:
                 self.foreman.analyzer_began_again(now)
-                self._preparations.forget()
+                self._wants.analyzer_began_again()
             case DashboardStatus():
-                listeners, self.listeners = self.listeners, status.state.listeners
-                if listeners != self.listeners:
+                before, self.around.listeners = self.around.listeners, status.state.listeners
+                if before != self.around.listeners:
                     return self._plan(now)
             case _:
                 pass
         return []
 
-    def tick(self, now: float) -> list[Effect]:
+    def tick(self, now: float, today: datetime | None = None) -> list[Effect]:
         """Look at what should have come and has not; called about twice a second."""
+        self._today = today or self._today
         self.foreman.look_after(now)
-        if self.listeners or (self.player is not None and self.player.output_ok):
-            self._last_heard = now
+        self.around.look(now)
+        self._dirty |= self._sleep.ring(now)
         return self._plan(now)
 
     # -- the listener's wishes ----------------------------------------------------------------------------------------
@@ -171,18 +195,39 @@ class Station:
         """Play; with a prompt, play that. What is being made for the last prompt is called back."""
         state = self.state
         state.paused = state.stopped = False
+        if state.asleep:
+            self._sleep.clear()
         if backend or model or prompt:
             state.backend, state.model = backend, model
         self.foreman.forgive()
-        self._last_heard = now
-        done: list[Effect] = []
         if prompt:
-            state.prompt = prompt
-            state.epoch += 1
-            state.fresh, state.anchor, state.hold, state.bridge_seed = (), "", False, None
-            done += self.foreman.call_back("a new prompt", now)
-        self._dirty = True
-        return done + self._plan(now)
+            wishes.new_prompt(state, prompt)
+            wishes.draw(state, self.stock, self.shelf.values())
+        return self._turn(now, "a new prompt" if prompt else "")
+
+    def nudge(self, words: str, now: float) -> list[Effect]:
+        """Play what plays, changed by these words."""
+        wishes.nudge(self.state, self.stock, words)
+        return self._turn(now, "a changed prompt")
+
+    def more(self, now: float) -> list[Effect]:
+        """Go on with songs like the one that sounds.
+
+        Raises
+        ------
+        InfiniLoopError
+            Nothing sounds that anything could grow out of.
+        """
+        wishes.more(self.state, self.stock)
+        return self._turn(now, "more of what plays")
+
+    def sleep(self, seconds: float | None, now: float) -> list[Effect]:
+        """Fall silent after so long; None takes it back."""
+        if seconds is None:
+            self._sleep.clear()
+        else:
+            self._sleep.set(seconds, now, self._hour(now))
+        return self._turn(now)
 
     def wish(
         self,
@@ -201,9 +246,9 @@ class Station:
         state.hold = state.hold if hold is None else hold
         state.skips += skip
         state.backs += back
-        self._last_heard = now
-        self._dirty = True
-        return self._plan(now)
+        if stopped is not None or (state.asleep and paused is False):
+            self._sleep.clear()
+        return self._turn(now)
 
     def configure(self, settings: Settings, now: float) -> list[Effect]:
         """Other settings are in force."""
@@ -214,6 +259,13 @@ class Station:
             self.state.model = ""
         self.settings = settings
         self._dirty = True
+        return self._plan(now)
+
+    def power(self, *, on_battery: bool, now: float) -> list[Effect]:
+        """The machine runs on its battery, or on mains."""
+        if on_battery == self.around.on_battery:
+            return []
+        self.around.on_battery = on_battery
         return self._plan(now)
 
     def shelved(self, loop_id: str) -> None:
@@ -230,19 +282,23 @@ class Station:
     # -- handlers -----------------------------------------------------------------------------------------------------
 
     def _accepted(self, loop: Loop) -> list[Effect]:
-        """A loop is there. One of an older prompt goes to the library all the same, but not to the front."""
         if loop.loop_id in self.shelf:
             return []
-        loop, state = named(loop), self.state
-        self.shelf[loop.loop_id] = loop
-        state.unshelved += (loop,)
         self._dirty = True
-        if loop.epoch == state.epoch and loop.loop_id not in state.history:
-            state.fresh += (loop.loop_id,)
-            anchor = self.stock.find(state.anchor)
-            if anchor is None or (anchor.bridge and not loop.bridge):
-                state.anchor = loop.loop_id
-        return [Shelve(loop)]
+        return [Shelve(self.stock.accept(loop))]
+
+    def _charge(self, message: ClipAccepted, now: float) -> None:
+        """Note what a loop has cost this machine."""
+        lease = self.foreman.leases.get(message.job_id)
+        if lease is not None:
+            loop = message.loop
+            made_here = 0.0 if lease.worker.startswith(GUEST) else lease.cpu_s or lease.generation_s
+            self.around.workload.add(now, made_here + message.analysis_s, loop.frames / loop.sample_rate)
+
+    def _barren(self, job: Job) -> None:
+        """Nothing came of this job: if it was to grow out of a loop, the next one does not try that again."""
+        if job.parent_clip and job.parent_clip == self.state.parent:
+            self.state.parent, self.state.growing = "", 0
 
     def _hello(self, message: PlayerHello) -> list[Effect]:
         state = self.state
@@ -250,10 +306,11 @@ class Station:
         state.backs = max(state.backs, message.backs_done)
         state.wanted_number = max(state.wanted_number, message.wanted_number)
         self._dirty = True
+        self._wants.player_began_again()
         return [*self._sounds(message.loop_id or ""), ToPlayer()]
 
     def _player(self, status: PlayerStatus, now: float) -> list[Effect]:
-        before, self.player = self.player, status
+        before, self.around.player = self.around.player, status
         if status.loop is not None:
             self.stock.know(status.loop)
         sounding = self.stock.sounding_id
@@ -274,56 +331,42 @@ class Station:
 
     # -- the plan -----------------------------------------------------------------------------------------------------
 
+    def _turn(self, now: float, called_back: str = "") -> list[Effect]:
+        """The listener has said something; with a reason, what is being made is called back."""
+        self.around.last_heard = now
+        self._dirty = True
+        done = self.foreman.call_back(called_back, now) if called_back else []
+        return done + self._plan(now)
+
     def _plan(self, now: float) -> list[Effect]:
         settings, model = self.settings, self.state.model
 
         def shape(job: Job, offer: Capabilities, delivery: int) -> Job:
             return shaped(job, offer, delivery, settings, model)
 
-        done = self.foreman.give(
-            self._wished_backend(), now, lambda worker, backend: self._job(worker, backend, now), shape
-        )
+        wished = self.state.backend or settings.generator.backend
+        done = self.foreman.give(wished, now, lambda worker, backend: self._job(worker, backend, now), shape)
         self.waiting = self._demand(now).waiting
-        return [*done, *self._want()]
+        told = self.wanted.number
+        done += self._wants.plan(settings, self.around.player, now)
+        self._dirty |= told != self.wanted.number
+        return done
 
     def _demand(self, now: float) -> Demand:
-        foreman = self.foreman
-        backend, note = foreman.backend(self._wished_backend(), now)
-        return weigh(
-            View(
-                prompt=self.state.prompt,
-                paused=self.state.paused and not self.listeners,
-                stopped=self.state.stopped and not self.listeners,
-                unheard_s=now - self._last_heard,
-                fresh=sum(not loop.bridge for loop in self.stock.fresh),
-                leases=foreman.leases.open,
-                epoch=self.state.epoch,
-                workers=len(foreman.workers),
-                backend=backend,
-                backend_note=note,
-                pause_s=foreman.pause_s(now),
-                disk_free=self.disk_free,
-            )
-        )
+        return weigh(self._view(now))
+
+    def _view(self, now: float) -> View:
+        return view(self.state, self.stock, self.foreman, self.settings, self.around, now=now)
 
     def _job(self, worker: Worker, backend: str, now: float) -> Job | None:
         """The next job, if one is wanted."""
         if self._demand(now).jobs < 1:
             return None
-        bridge = self.settings.controller.bridge and wants_bridge(self.state, self.stock, self.foreman, worker)
-        return next_job(self.state, self.stock, backend, bridge=bridge)
+        state, settings = self.state, self.settings
+        bridge = settings.controller.bridge and wants_bridge(state, self.stock, self.foreman, worker)
+        offer = worker.capabilities[FALLBACK if bridge else backend]
+        return next_job(state, self.stock, offer, bridge=bridge, grown=grows(state, settings))
 
-    def _want(self) -> list[Effect]:
-        state = self.state
-        new = replace(wanted(state, self.stock, self.foreman, self.settings), number=self._wanted.number)
-        done: list[Effect] = []
-        if new != self._wanted:
-            state.wanted_number = max(state.wanted_number, self._wanted.number) + 1
-            self._wanted = replace(new, number=state.wanted_number)
-            self._dirty = True
-            done.append(ToPlayer())
-        change = self._preparations.next(self._wanted, self.stock.sounding_id, self.player)
-        return done if change is None else [*done, ToAnalyzer(change)]
-
-    def _wished_backend(self) -> str:
-        return self.state.backend or self.settings.generator.backend
+    def _hour(self, now: float) -> float:
+        """This moment in seconds since 1970; where nobody has told the date, on the station's own clock."""
+        return self._today.timestamp() if self._today is not None else now

@@ -15,6 +15,7 @@ def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, mod
     that samples it for a clip in seconds, within what it can.
     """
     composed = offer.exact_loops
+    grown = job.parent_recipe is not None and job.parent_recipe.backend == offer.backend
     seconds = min(max(settings.generator.duration, offer.min_seconds), offer.max_seconds)
     return replace(
         job,
@@ -28,4 +29,7 @@ def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, mod
         bpm=job.bpm if offer.tempo_control else None,
         key=job.key if offer.key_control else None,
         min_loop=settings.analyzer.min_loop,
+        parent_clip=job.parent_clip if grown else None,
+        parent_recipe=job.parent_recipe if grown else None,
+        splice_s=job.splice_s if grown else None,
     )

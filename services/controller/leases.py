@@ -54,6 +54,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     generation_s: float = 0.0
     download_s: float = 0.0
+    cpu_s: float = 0.0
     """Of the clip, as its worker told them."""
 
 
@@ -161,6 +162,7 @@ class LeaseTable:
             seconds=done.seconds,
             generation_s=done.generation_s,
             download_s=done.download_s,
+            cpu_s=done.cpu_s,
         )
         return True
 

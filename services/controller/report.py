@@ -79,7 +79,7 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
                 "uptime_s": status.uptime_s,
                 "rss_bytes": status.rss_bytes,
                 "silent_s": round(max(0.0, now - heard), 1),
-                "restarts": station.restarts.get(name, 0),
+                "restarts": station.around.restarts.get(name, 0),
             }
             for name, (status, heard) in statuses.items()
         },

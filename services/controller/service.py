@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,7 @@ from services.controller.effects import (
 )
 from services.controller.statistics import Attempt, Ledger
 from services.controller.tidy import Needs, Tidied
+from services.controller.workers import GUEST
 from shared.bus import Link, Received
 from shared.durable import replace_file
 from shared.errors import StoreError
@@ -79,7 +81,9 @@ class Controller:
         )
         remembered, state_note = state.load(paths, epoch=self._archive.last_epoch + 1)
         self._notes += [state_note] if state_note else []
-        self.station = Station(remembered, settings, self._archive.shelf, time.monotonic())
+        self.station = Station(
+            remembered, settings, self._archive.shelf, time.monotonic(), today=_today(), cores=os.cpu_count() or 1
+        )
         self._statuses: dict[str, tuple[Status, float]] = {}
         self._tidied: Tidied | None = None
         self._load = 0.0
@@ -146,7 +150,7 @@ class Controller:
             cache_bytes=self._tidied.cache_bytes if self._tidied is not None else 0,
             disk_free_bytes=self._tidied.disk_free if self._tidied is not None else 0,
             machine_load=self._load,
-            restarts=dict(station.restarts),
+            restarts=dict(station.around.restarts),
             note=" ".join((*self._notes, self._store_fault)).strip(),
         )
 
@@ -163,7 +167,7 @@ class Controller:
 
     def _hear_guest(self, received: Received) -> None:
         """A generator on another machine; it cannot take a local one's name."""
-        key = f"lan-{received.peer.hex()}"
+        key = f"{GUEST}{received.peer.hex()}"
         self._peers[key] = (self._door, received.peer)
         self._do(self.station.receive(received.message, time.monotonic(), key))
 
@@ -176,7 +180,7 @@ class Controller:
         self._do(self.station.observe(status, now))
 
     def _tick(self) -> None:
-        self._do(self.station.tick(time.monotonic()))
+        self._do(self.station.tick(time.monotonic(), _today()))
 
     def _heartbeat(self) -> None:
         known = set(self.station.foreman.workers.keys())
@@ -313,7 +317,7 @@ class Controller:
 
     def _was_tidied(self, done: Tidied) -> None:
         self._tidied = done
-        self.station.disk_free = done.disk_free
+        self.station.around.disk_free = done.disk_free
         if done.gone:
             gone_paths = set(done.gone)
             gone = [loop.loop_id for loop in self.station.shelf.values() if loop.path in gone_paths]
@@ -342,6 +346,11 @@ class Controller:
         found["machine_load"] = self._load
         found["note"] = status.note
         return found
+
+
+def _today() -> datetime:
+    """Now, on the listener's clock."""
+    return datetime.now().astimezone()
 
 
 def run(paths: Paths, settings: Settings) -> None:

@@ -46,6 +46,18 @@ class StationState(msgspec.Struct, kw_only=True):
     """The first loop of this prompt, which later jobs are made to fit."""
     bridge_seed: int | None = None
     """Of this prompt's bridge, until its first song takes it."""
+    drawn: tuple[str, ...] = ()
+    """Loops out of the library that play for this prompt, though they were made for an earlier one."""
+    hurried: bool = True
+    """The listener waits for this prompt: what suits it plays at once, and a bridge may be composed."""
+    parent: str = ""
+    """The loop out of which the next one grows, where songs grow out of one another."""
+    growing: int = 0
+    """So many songs more grow out of one another, in whatever mode."""
+    sleep_at: float | None = None
+    """When the sleep timer has run out, in seconds since 1970."""
+    asleep: bool = False
+    """It has run out: silent until the listener wants to hear something."""
     history: tuple[str, ...] = ()
     """What sounded, oldest first."""
     unshelved: tuple[Loop, ...] = ()

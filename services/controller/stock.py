@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from services.controller.effects import Effect, Heard
+from services.controller.naming import named
 from services.controller.state import HISTORY, StationState
 from shared.music import Loop
 
@@ -31,6 +32,9 @@ class Stock:
         self._songs: dict[str, Loop] = {}
         for loop in state.unshelved:
             self.shelf.setdefault(loop.loop_id, loop)
+        for loop_id in state.drawn:
+            if loop_id in self.shelf:
+                self.shelf[loop_id] = replace(self.shelf[loop_id], epoch=state.epoch)
 
     @property
     def sounding(self) -> Loop | None:
@@ -57,6 +61,28 @@ class Stock:
         """Loops whose files must stay: named to the player, held by it, not heard yet, or heard last."""
         recent = {loop.loop_id for loop in (self.sounding, self.previous()) if loop is not None}
         return {*held, *recent, *self._state.fresh, *(loop.loop_id for loop in queue)}
+
+    def accept(self, loop: Loop) -> Loop:
+        """A new loop is there, and gets its name. One of an older prompt stays on the shelf, but not at the front."""
+        loop, state = named(loop), self._state
+        self.shelf[loop.loop_id] = loop
+        state.unshelved += (loop,)
+        if loop.epoch == state.epoch and loop.loop_id not in state.history:
+            state.fresh += (loop.loop_id,)
+            if not loop.bridge:
+                state.parent, state.growing = loop.loop_id, max(0, state.growing - 1)
+            anchor = self.find(state.anchor)
+            if anchor is None or (anchor.bridge and not loop.bridge):
+                state.anchor = loop.loop_id
+        return loop
+
+    def draw(self, loop: Loop) -> None:
+        """Have a loop of an earlier prompt play for this one."""
+        state = self._state
+        self.shelf[loop.loop_id] = replace(loop, epoch=state.epoch)
+        state.drawn = (*state.drawn, loop.loop_id)
+        if loop.loop_id != self.sounding_id:
+            state.fresh = (*state.fresh, loop.loop_id)
 
     def know(self, loop: Loop) -> None:
         """The player tells of a loop that it plays, which may have left the shelf."""

@@ -12,6 +12,8 @@ ALIVE_S = 5.0
 AUTO = ("musicgen", "musicgpt", "composer")
 """What ``auto`` tries, best first."""
 FALLBACK = "composer"
+GUEST = "lan-"
+"""The links of generators on other machines begin so."""
 TROUBLE_FAILURES = 2
 TROUBLE_REJECTIONS = 4
 FIRST_REST_S = 60.0

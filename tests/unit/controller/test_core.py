@@ -19,6 +19,7 @@ from shared.messages import (
     Job,
     LoopRefused,
     PlayerHello,
+    PlayerStatus,
     Progress,
     Status,
 )
@@ -302,12 +303,22 @@ def test_accepted_loops_survive_a_restart_before_the_library_has_them(house: Hou
     assert len(reborn.shelf) == 1
 
 
-def test_nothing_is_made_while_paused_unless_the_stream_is_heard(house: House) -> None:
-    house.note(house.station.wish(house.now, paused=True))
+@pytest.mark.parametrize("wish", [{"paused": True}, {"stopped": True}])
+def test_nothing_is_made_while_it_is_silent_by_wish_for_the_stream_is_silent_too(
+    house: House, wish: dict[str, bool]
+) -> None:
+    house.note(house.station.wish(house.now, **wish))  # type: ignore[arg-type]
     assert jobs(house.ready()) == []
-    assert "Paused" in house.station.waiting
-    heard = Status(service="dashboard", pid=9, uptime_s=1, state=DashboardStatus(listeners=1))
-    assert len(jobs(house.note(house.station.observe(heard, house.now)))) == 1
+    assert "nothing is made" in house.station.waiting
+    listening(house)
+    assert jobs(house.wait(2, alive=("w1",))) == []
+
+
+def listening(house: House, listeners: int = 1) -> list[Job]:
+    state = DashboardStatus(listeners=listeners)
+    return jobs(
+        house.note(house.station.observe(Status(service="dashboard", pid=9, uptime_s=1, state=state), house.now))
+    )
 
 
 def test_stop_survives_a_restart_and_start_ends_it(house: House) -> None:
@@ -326,6 +337,14 @@ def test_a_station_that_nobody_hears_rests_after_a_while(house: House) -> None:
     house.wait(1)
     assert jobs(house.ready()) == []
     assert "nobody" in house.station.waiting or "No sound device" in house.station.waiting
+
+
+def test_the_null_output_reaches_nobody_and_a_listener_to_the_stream_is_somebody(house: House) -> None:
+    state = PlayerStatus(playing=True, loop_id="startup", driver="null")
+    house.note(house.station.observe(Status(service="player", pid=7, uptime_s=1, state=state), house.now))
+    house.wait(UNHEARD_S + 5)
+    assert jobs(house.ready()) == []
+    assert len(listening(house)) == 1 or len(jobs(house.wait(1, alive=("w1",)))) == 1
 
 
 def test_the_queue_begins_with_what_sounds_and_goes_on_with_what_fits(house: House) -> None:
