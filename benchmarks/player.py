@@ -273,8 +273,9 @@ def _breaks(recorded: Audio, reference: Audio) -> tuple[list[dict[str, float]], 
     while at < len(recorded) - 64:
         same = _nearest(reference, recorded[at : at + 64], expected)
         if same < 0:
-            at += 64
-            wrong += 64
+            ahead = 64 + int(np.argmax(np.append(recorded[at + 64 :, 0] != 0.0, True)))  # over a gap at once
+            at += ahead
+            wrong += ahead
             continue
         if expected >= 0:
             breaks.append({"second": round(at / STATION_RATE, 3), "slip_frames": same - expected})
@@ -290,9 +291,14 @@ def _breaks(recorded: Audio, reference: Audio) -> tuple[list[dict[str, float]], 
 
 def _nearest(reference: Audio, probe: Audio, expected: int) -> int:
     """The place of ``probe`` in the render that is nearest to where it is expected; −1 if it is nowhere."""
-    starts = np.flatnonzero(reference[: len(reference) - len(probe), 0] == probe[0, 0])
-    places = [int(at) for at in starts if np.array_equal(reference[at : at + len(probe)], probe)]
-    return min(places, key=lambda at: abs(at - expected)) if places else -1
+    for within in (5 * STATION_RATE, len(reference)) if expected >= 0 else (len(reference),):
+        low = max(0, expected - within)
+        near = reference[low : max(0, expected) + within]
+        starts = np.flatnonzero(near[: len(near) - len(probe), 0] == probe[0, 0])
+        places = [low + int(at) for at in starts if np.array_equal(near[at : at + len(probe)], probe)]
+        if places:
+            return min(places, key=lambda at: abs(at - expected))
+    return -1
 
 
 if __name__ == "__main__":
