@@ -1,6 +1,7 @@
 """Which change two loops allow, where it lies and how long it lasts. Pure: only their descriptions are read.
 
-- *continue*: the second loop grew out of the first; a short overlap on the bar, nothing stretched.
+- *continue*: the second loop grew out of the first; joined where the one was made to follow the other, else over a bar
+  on the bar line; nothing stretched.
 - *blend*: both loops sound together for some bars, at a tempo that moves from the one to the other; downbeats locked,
   the bass handed over in the middle. Only where the tempi, after halving or doubling one, are within 6 % and the keys
   are the same, relative or neighbours on the circle of fifths.
@@ -25,6 +26,10 @@ PHRASE_BARS: Final = 4
 LONGEST_BLEND_S: Final = 16.0
 LONGEST_FADE_S: Final = 4.0
 CUT_TAIL_S: Final = 2.0
+JOIN_S: Final = 0.03
+"""Where a clip's first sound follows its parent's last, both are one sound: only their levels may differ."""
+JOIN_WITHIN_S: Final = 0.25
+"""A loop that begins later than this after its clip has gone on by itself meanwhile: it enters over a beat."""
 KEY_TRUST: Final = 0.05
 """A key that was measured with less confidence is not known."""
 
@@ -136,6 +141,8 @@ class _Pair:
 def _locked(pair: _Pair, style: Style) -> tuple[Plan | None, str]:
     """A change in which the beats of both loops fall together; None, and why, where there is none."""
     first, second, leaving, entering = pair.first, pair.second, pair.leaving, pair.entering
+    if (joined := _joined(pair)) is not None:
+        return joined, ""
     if leaving is None or entering is None:
         return None, f"no beat was found in {_name(first if leaving is None else second)}"
     if first.loop_id == second.continues and abs(leaving.bar / entering.bar - 1.0) < 0.005:
@@ -193,6 +200,37 @@ def _blend(pair: _Pair, leaving: Stretch, entering: Stretch, factor: tuple[int, 
     return Plan(
         "blend", _fits(pair.first, pair.second), exit_frame, low, high, entering.first, entry, beats, beat, other
     )
+
+
+def _joined(pair: _Pair) -> Plan | None:
+    """The first loop up to where the second clip was made to follow it, and from there the second; None where that is
+    not known.
+
+    A clip begins with what follows second ``splice_s`` of its parent. A loop of it that begins later enters where the
+    first loop has come to the same moment, going round.
+    """
+    first, second, recipe = pair.first, pair.second, pair.second.recipe
+    if first.loop_id != second.continues or recipe is None or recipe.splice_s is None:
+        return None
+    whole = Stretch(0, first.frames, 0, 1)
+    leaving = pair.leaving or whole
+    begin = pair.entering.first if pair.entering is not None else 0
+    late = _source_s(second, begin)
+    place = round((recipe.splice_s + late - _source_s(first, 0)) * STATION_RATE)
+    length = leaving.end - leaving.start
+    exit_frame = leaving.start + ((place - leaving.start) % length or length)
+    overlap = JOIN_S * STATION_RATE
+    if late > JOIN_WITHIN_S:
+        overlap = leaving.bar / (first.beats_per_bar or 4) if pair.leaving is not None else STATION_RATE / 2
+    frames = min(round(overlap), length // 2, second.frames // 2)
+    span = (leaving.start, leaving.end, begin, begin + frames, (float(frames),), float(frames), float(frames))
+    return Plan("continue", f"it grew out of this loop at {recipe.splice_s:.1f} s", exit_frame, *span)
+
+
+def _source_s(loop: Loop, frame: int) -> float:
+    """The second of the clip at which a frame of its loop lies; the clip's rate follows from both lengths."""
+    source = loop.source_end - loop.source_start
+    return (loop.source_start * loop.frames / source + frame) / STATION_RATE if source > 0 else frame / STATION_RATE
 
 
 def _continue(leaving: Stretch, entering: Stretch, exit_after: int) -> Plan:

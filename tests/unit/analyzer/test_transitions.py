@@ -17,7 +17,7 @@ from services.analyzer.transitions.stretch import stretched
 from services.analyzer.transitions.work import handle_prepare
 from shared.audio_files import read_audio, snap_to_grid, write_wav
 from shared.messages import Prepare, TransitionFailed, TransitionReady
-from shared.music import Loop, Section
+from shared.music import Loop, Recipe, Section
 from shared.units import STATION_RATE, Audio
 
 
@@ -89,6 +89,59 @@ def test_smart_blends_where_tempo_and_key_allow_and_says_why_not(
     plan = plan_transition(first, second)
     assert plan.kind == kind
     assert words in plan.reason
+
+
+@pytest.mark.parametrize("rate", [48_000, 32_000])
+@pytest.mark.parametrize(("splice_s", "late_s"), [(9.0, 0.0), (5.25, 0.0), (9.0, 2.0)])
+def test_a_clip_that_grew_out_of_the_loop_is_joined_where_the_one_follows_the_other(
+    rate: int, splice_s: float, late_s: float
+) -> None:
+    """The parent's loop is seconds 1 … 9 of its clip; the child's sound goes on at the splice."""
+    drawn = np.random.default_rng(3).uniform(-0.2, 0.2, (20 * STATION_RATE, 2)).astype(np.float32)
+    parent, child = drawn[: 10 * STATION_RATE], drawn[round(splice_s * STATION_RATE) :]
+    late = round(late_s * STATION_RATE)
+    one, other = (
+        snap_to_grid(parent[STATION_RATE : 9 * STATION_RATE]),
+        snap_to_grid(child[late : late + len(child) // 2]),
+    )
+    first = _loop("a", 60.0, 2, frames=len(one), source_start=rate, source_end=9 * rate)
+    start = round(late_s * rate)
+    recipe = Recipe(prompt="x", backend="musicgen", parent_clip="a", splice_s=splice_s)
+    second = _loop(
+        "b",
+        63.0,
+        None,
+        key=None,
+        frames=len(other),
+        continues="a",
+        recipe=recipe,
+        source_start=start,
+        source_end=start + round(len(other) * rate / STATION_RATE),
+    )
+    plan = plan_transition(first, second)
+    assert plan.kind == "continue"
+    assert "grew out" in plan.reason
+    # Both clips lie on one line of time: the child's loop begins there where the parent has come to.
+    exit_s = (splice_s + late_s - 1.0) % 8.0 or 8.0
+    assert plan.exit_frame == pytest.approx(exit_s * STATION_RATE, abs=1)
+    assert (plan.begin, plan.entry_frame) == (0, plan.frames)
+    assert plan.frames == round((0.03 if late_s == 0.0 else 1.0) * STATION_RATE)
+    change = render_transition(plan, one, second, other)
+    heard = np.concatenate([one[: plan.exit_frame], change, other[plan.entry_frame :]])
+    if late_s == 0.0:
+        whole = drawn[STATION_RATE : STATION_RATE + len(heard)]
+        same = np.abs(heard - whole).max(axis=1) < 1e-6
+        assert same[: plan.exit_frame].all()
+        assert same[plan.exit_frame + plan.frames :].all()
+
+
+def test_where_the_splice_is_not_known_a_continuation_enters_over_a_bar() -> None:
+    first, second = _loop("a", 100), _loop("b", 100, continues="a")
+    plan = plan_transition(first, second)
+    assert (plan.kind, plan.frames) == ("continue", round(first.frames / 8))
+    assert plan_transition(first, second, "fade").kind == "fade"
+    other = _loop("b", 100, key="F#", continues="c", recipe=Recipe(prompt="x", backend="musicgen", splice_s=3.0))
+    assert plan_transition(first, other).kind == "fade"
 
 
 def test_a_style_that_is_asked_for_is_given_where_it_can_be() -> None:
