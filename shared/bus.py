@@ -198,9 +198,20 @@ class Bus:
         self._authenticator: ThreadAuthenticator | None = None
 
     def bind(self, channel: Channel) -> Link:
-        """Bind this channel's ipc endpoint. Take the service's lock first: a second bind would steal it silently."""
+        """Bind this channel's ipc endpoint. Take the service's lock first: a second bind would steal it silently.
+
+        Raises
+        ------
+        LinkError
+            Something else lies where the endpoint should.
+        """
         socket = self._socket(channel, channel.bound)
-        socket.bind(channel.ipc_endpoint(self._paths))
+        try:
+            socket.bind(channel.ipc_endpoint(self._paths))
+        except zmq.ZMQError as error:
+            socket.close(0)  # one that is left open would keep `close` waiting for ever
+            where = self._paths.sockets / f"{channel.name}.sock"
+            raise LinkError(f"{where} cannot be opened ({error.strerror}): remove what lies there.") from error
         return self._link(socket, channel, channel.bound)
 
     def connect(

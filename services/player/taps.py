@@ -52,7 +52,7 @@ class TapSender:
             except Exception as error:
                 if not self.trouble:
                     log.exception("The live stream's tap failed; the music goes on, and it is begun anew.")
-                self.trouble = f"The live stream is interrupted ({error}); it is begun anew every second."
+                self.trouble = f"The live stream is silent and begun anew every second. {error}"
                 self._stopping.wait(_AGAIN_S)
 
     def _send(self) -> None:

@@ -6,7 +6,6 @@ watching child ends with the stream that it belongs to, since its next word then
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -117,14 +116,26 @@ class UnplugWatch:
 
 def _look() -> Sight | None:
     """What the server shows; None if it does not answer."""
-    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        return sight(os.getpid(), _asked("sink-inputs"), _asked("sinks"))
-    return None
+    asked: list[subprocess.Popen[bytes]] = []
+    try:
+        asked += [_ask("sink-inputs"), _ask("sinks")]  # both at once: half a second is all there is
+        return sight(os.getpid(), _answer(asked[0]), _answer(asked[1]))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    finally:
+        for process in asked:
+            with process:
+                process.kill()
 
 
-def _asked(what: str) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        ("pactl", "-f", "json", "list", what), capture_output=True, check=True, timeout=_ASK_S, stdin=subprocess.DEVNULL
-    )
-    found = json.loads(done.stdout)
+def _ask(what: str) -> subprocess.Popen[bytes]:
+    words = ("pactl", "-f", "json", "list", what)
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def _answer(asked: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+    said, _ = asked.communicate(timeout=_ASK_S)
+    if asked.returncode:
+        raise subprocess.CalledProcessError(asked.returncode, "pactl")
+    found = json.loads(said)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

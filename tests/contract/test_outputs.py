@@ -16,6 +16,7 @@ from services.player.outputs.output import Output
 from services.player.outputs.snapcast import SnapcastOutput
 from shared.errors import OutputError
 from shared.units import STATION_RATE, TAP_BLOCK
+from tests.full_disk import full_disk
 from tests.unit.player.material import noise
 
 Make = Callable[[Path], Output]
@@ -123,6 +124,31 @@ def test_a_recording_is_split_by_song(tmp_path: Path) -> None:
         output.next_song()
     output.close()
     assert [soundfile.info(path).frames for path in sorted(tmp_path.glob("mix-*.wav"))] == [1_000, 2_000, 0]
+
+
+def test_nothing_that_is_there_is_written_over_and_what_a_killed_recording_left_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mix.flac").write_text("mine")
+    left = FileOutput(tmp_path / "mix.flac")
+    left.write(noise(2 * STATION_RATE, 1))
+    left._sound = None  # as if it had been killed
+    assert (tmp_path / ".mix-2.flac.part").exists()
+    output = FileOutput(tmp_path / "mix.flac")
+    output.write(noise(1_000, 2))
+    output.close()
+    assert (tmp_path / "mix.flac").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mix-2.flac", "mix-3.flac", "mix.flac"]
+    assert output.path.name == "mix-3.flac"
+    assert np.array_equal(soundfile.read(output.path, dtype="float32")[0], noise(1_000, 2))
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".wav"])
+def test_a_full_disk_ends_a_recording_in_one_sentence_and_what_was_taken_stays(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"mix{suffix}"
+    output = FileOutput(path)
+    with full_disk(), pytest.raises(OutputError, match=r"broke off \(.+\): free some disk space.*\.$"):
+        output.write(noise(10 * STATION_RATE))
+    output.close()
+    assert path.exists()
 
 
 @pytest.mark.parametrize("name", ["mix.mp3", "mix", "no/such/folder/mix.wav"])

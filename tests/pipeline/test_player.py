@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import soundfile
 
 from shared.bus import Bus
 from shared.messages import (
@@ -188,6 +189,117 @@ def test_loops_are_taken_refused_and_played_and_nothing_is_said_twice_in_sound(s
     station.send(wanted(3, queue=(first, missing, second), skips=1, min_duration_s=300.0))
     station.sounds("second")
     assert station.statuses[-1].skips_done == 1
+
+
+def _broken(station: Station, kind: str, good: Loop) -> Loop:
+    """A loop whose file is not what it says, and what the receipt has to say of it."""
+    path = Path(good.path)
+    audio = noise(good.frames, 5)
+    match kind:
+        case "missing":
+            path.unlink()
+        case "truncated":
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        case "another rate":
+            soundfile.write(path, audio, 44_100, subtype="PCM_24")
+        case "not a number":
+            audio[good.frames // 2] = np.nan
+            soundfile.write(path, audio, STATION_RATE, subtype="FLOAT")
+        case "ten minutes":
+            with soundfile.SoundFile(path, "w", STATION_RATE, 2, "PCM_16") as sound:
+                for _ in range(60):
+                    sound.write(np.zeros((10 * STATION_RATE, 2), np.int16))
+            return msgspec.structs.replace(good, frames=600 * STATION_RATE)
+        case "no audio":
+            path.write_bytes(b"nothing of the kind" * 1_000)
+        case "outside":
+            outside = station.home.parent / path.name
+            path.rename(outside)
+            return msgspec.structs.replace(good, path=str(outside))
+    return good
+
+
+BROKEN = {
+    "missing": "is missing",
+    "truncated": "announced",
+    "another rate": "44100 Hz where the station plays 48000",
+    "not a number": "not samples",
+    "ten minutes": "600 s long; loops are at most",
+    "no audio": "cannot be read as audio",
+    "outside": "outside the station's folders",
+}
+
+
+def test_each_kind_of_broken_loop_is_refused_in_one_sentence_and_what_plays_goes_on(station: Station) -> None:
+    first, last = station.make("first", 1), station.make("last", 2)
+    _put(station, wanted(1, queue=(first,), variation="off", min_duration_s=300.0))
+    station.start()
+    station.sounds("first")
+    for number, (kind, words) in enumerate(BROKEN.items()):
+        bad = _broken(station, kind, station.make(f"bad{number}", number))
+        station.send(LoopReady(loop=bad))
+        refusal = station.receipt(LoopRefused, bad.loop_id)
+        assert isinstance(refusal, LoopRefused)
+        assert words in refusal.reason, kind
+        assert refusal.reason.endswith(".")
+        assert "\n" not in refusal.reason
+    station.send(LoopReady(loop=last))
+    station.receipt(LoopLoaded, "last")
+    # What plays lies in memory: its file may be anything from now on.
+    Path(first.path).write_bytes(b"replaced while it played")
+    seen = len(station.blocks)
+    station.until(lambda: len(station.blocks) > seen + 150, "three seconds more")
+    audio = noise(2 * STATION_RATE, 1)
+    for number, samples in station.blocks:
+        if number >= 100:  # after the fade-in
+            assert np.array_equal(samples, np.take(audio, np.arange(TAP_BLOCK) + number * TAP_BLOCK, 0, mode="wrap"))
+    assert _numbers_rise_by_one(station.blocks)
+    station.send(wanted(2, queue=(station.make("first", 1), last), skips=1, min_duration_s=300.0))
+    station.sounds("last")
+
+
+def test_it_records_while_it_plays_and_says_so(station: Station) -> None:
+    first = station.make("first", 1)
+    mix = station.home / "mix.flac"
+    _put(station, wanted(1, queue=(first,), variation="off", volume=5))
+    station.start(INFINILOOP_PLAYER_RECORD=str(mix))
+    station.until(lambda: station.statuses and "Recording to" in station.statuses[-1].recording, "the recording")
+    station.until(lambda: len(station.blocks) > 150, "three seconds")
+    assert station.player is not None
+    station.player.terminate()
+    assert station.player.wait(5) == 0
+    recorded, _ = soundfile.read(mix, dtype="float32")
+    assert len(recorded) >= 3 * STATION_RATE
+    assert np.array_equal(recorded, np.take(noise(2 * STATION_RATE, 1), np.arange(len(recorded)), 0, mode="wrap"))
+
+
+def test_what_sounds_is_named_as_the_controller_named_it(station: Station) -> None:
+    first = station.make("first", 1)
+    named = msgspec.structs.replace(first, title="Night Ferry", artist="The Composer")
+    _put(station, wanted(1, queue=(first,)))
+    station.start()
+    station.sounds("first")
+    station.send(wanted(2, queue=(named,)))
+    station.until(lambda: station.statuses[-1].wanted_number == 2, "the wish")
+    station.send(wanted(3, queue=()))
+    station.until(lambda: station.statuses[-1].wanted_number == 3, "an empty queue")
+    for status in station.statuses[-1:]:
+        assert status.loop is not None
+        assert (status.loop.title, status.loop.artist) == ("Night Ferry", "The Composer")
+
+
+def test_a_tap_that_cannot_be_bound_is_said_and_begun_again(station: Station) -> None:
+    taken = station.paths.sockets / f"{TAP.name}.sock"
+    taken.unlink(missing_ok=True)
+    taken.mkdir()
+    _put(station, wanted(1, queue=(station.make("first", 1),)))
+    station.start()
+    station.until(lambda: station.statuses and "live stream is silent" in station.statuses[-1].note, "the note")
+    assert station.statuses[-1].playing
+    taken.rmdir()
+    station.until(lambda: station.statuses[-1].note == "", "the note's end")
+    station.until(lambda: len(station.blocks) > 20, "the stream")
+    assert _numbers_rise_by_one(station.blocks)
 
 
 def test_pause_and_volume_are_in_the_status_and_the_tap_is_silent(station: Station) -> None:

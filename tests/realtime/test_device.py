@@ -112,11 +112,14 @@ def test_a_device_that_is_lost_is_found_again_and_nobody_notices(station: Statio
     station.until(lambda: not station.statuses[-1].output_ok, "the loss")
     assert "live stream only" in station.statuses[-1].output
     seen = len(station.blocks)
-    station.until(lambda: len(station.blocks) > seen + 100, "the tap without a device")
+    station.until(lambda: len(station.blocks) > seen + 250, "the tap for five seconds without a device")
     pulse.start()
     back = time.monotonic()
     station.until(lambda: station.statuses[-1].output_ok and station.statuses[-1].driver == "pulse", "the device again")
-    assert time.monotonic() - back < 3.5
+    assert time.monotonic() - back < 2.0
+    assert len(station.blocks) * TAP_BLOCK / STATION_RATE == pytest.approx(
+        station.statuses[-1].song_frames / STATION_RATE, abs=1.5
+    )  # it went on at the pace of the clock meanwhile, and is where it would have been
     recorder = Recorder(pulse)
     sound = recorder.read(2 * STATION_RATE)
     recorder.stop()
@@ -225,7 +228,7 @@ def test_unplugged_it_pauses_and_moved_by_hand_it_plays_on(station: Station, pul
     pulse.control("unload-module", sink)
     gone = time.monotonic()
     station.until(lambda: not station.statuses[-1].playing, "the pause")
-    assert time.monotonic() - gone < 1.0
+    assert time.monotonic() - gone < 0.5
     assert "unplugged" in station.statuses[-1].output
     station.send(wanted(2, queue=queue, volume=50))
     station.until(lambda: station.statuses[-1].volume == 50, "a wish from before the pause was heard of")
