@@ -97,6 +97,8 @@ class Job(Message, frozen=True, kw_only=True):
     piece: bool = False
     """Wanted as a song of related sections, where the backend can; otherwise one loop."""
     bridge: bool = False
+    remade: bool = False
+    """The recipe of an earlier loop, to be made by its own backend exactly as put here."""
     midi: bool = False
     """The score is wanted too, where the backend has one."""
     min_loop: Text = "auto"
@@ -209,6 +211,8 @@ class Wanted(Message, frozen=True, kw_only=True):
     volume: Annotated[int, Meta(ge=0, le=100)] = 70
     queue: Annotated[tuple[Loop, ...], Meta(max_length=64)] = ()
     """What sounds now or next, first to last."""
+    unwanted: Annotated[tuple[Identifier, ...], Meta(max_length=64)] = ()
+    """Loops that the player may hold and that must not sound again: the listener dislikes them."""
     skips: Frame = 0
     """How often ``skip`` was said since the station began; the player compares it with what it has done."""
     backs: Frame = 0

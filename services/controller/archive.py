@@ -16,8 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from services.controller.effects import Draw
 from services.controller.library import Extent, Kept, Library, keep_audio, library_file, open_library
 from services.controller.library.budget import surplus
+from services.controller.library.entry import wish_of
 from services.controller.library.opening import begin_anew, read_verdicts
 from services.controller.library.repair import repair
 from shared.errors import AudioFileError, InfiniLoopError
@@ -26,6 +28,9 @@ from shared.paths import Paths
 
 log = logging.getLogger(__name__)
 
+CANDIDATES = 24
+NOT_AGAIN_S = 1800.0
+"""What was heard since is not drawn again."""
 AT_ONCE = 4
 """Loops whose audio is stored in one round, so that other work for the disk comes in between."""
 Then = Callable[[Any], None]
@@ -118,6 +123,16 @@ class Archive:
     def gone(self, loop_ids: Collection[str]) -> None:
         """The audio of these loops is no longer there."""
         self.in_library(lambda library: library.gone(loop_ids))
+
+    def draw(self, wish: Draw, then: Callable[[list[Loop]], None]) -> None:
+        """Look for loops that suit a prompt and were not heard lately."""
+
+        def look(library: Library) -> list[Loop]:
+            before = time.time() - NOT_AGAIN_S
+            found = library.likely(wish_of(wish.prompt), wish.genre, before, CANDIDATES)
+            return [loop for entry in found if (loop := library.loop(entry.loop_id)) is not None]
+
+        self.in_library(look, then)
 
     # -- what time brings ---------------------------------------------------------------------------------------------
 

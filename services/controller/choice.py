@@ -117,6 +117,13 @@ def line_up(
     return (*([sounding] if sounding is not None and stays else []), *songs, *again)
 
 
+def chosen_first(queue: Sequence[Loop], sounding_id: str, chosen: Sequence[Loop]) -> tuple[Loop, ...]:
+    """The queue with what the listener asked for by name right after what sounds."""
+    now = [loop for loop in queue if loop.loop_id == sounding_id]
+    named = {loop.loop_id for loop in (*now, *chosen)}
+    return (*now, *chosen, *(loop for loop in queue if loop.loop_id not in named))[:QUEUE]
+
+
 def ask_for(anchor: Loop | None, prompt: str, dice: Random) -> tuple[float | None, str | None]:
     """Tempo and key for the next job, such that it fits what this prompt has brought so far.
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from services.controller.core import Station
+from services.controller.judging import JUDGING
 from services.controller.naming import named
 from services.controller.outcomes import (
     Asked,
@@ -211,5 +212,6 @@ COMMANDS: Mapping[str, Callable[[Asked], Outcome]] = MappingProxyType(
         "sounding": _sounding,
         "status": lambda _: Report(),
         "shutdown": lambda _: ShutDown(),
+        **JUDGING,
     }
 )

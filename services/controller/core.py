@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from random import Random
+
+from msgspec.structs import replace
 
 from services.controller import wishes
 from services.controller.demand import Demand, View, bridge_note, weigh
-from services.controller.effects import Effect, Shelve, ToPlayer, Unshelve
+from services.controller.effects import Draw, Effect, Shelve, ToPlayer, Unshelve
 from services.controller.foreman import Foreman
 from services.controller.jobs import shaped
 from services.controller.making import next_job, wants_bridge
@@ -202,8 +205,60 @@ class Station:
         self.foreman.forgive()
         if prompt:
             wishes.new_prompt(state, prompt)
-            wishes.draw(state, self.stock, self.shelf.values())
+            if wishes.draw(state, self.stock, self.shelf.values()) is None:
+                return [*self._turn(now, "a new prompt"), self._draw()]
         return self._turn(now, "a new prompt" if prompt else "")
+
+    def play(self, loop: Loop, now: float) -> list[Effect]:
+        """Play this loop of the library, at the next bar."""
+        state = self.state
+        state.paused = state.stopped = state.hold = False
+        if state.asleep:
+            self._sleep.clear()
+        self.stock.choose(loop)
+        return self._turn(now)
+
+    def new_seed(self) -> int:
+        """A seed that this station has not given before, but for chance."""
+        self.state.jobs_named += 1
+        return Random(f"{self.state.salt}:again:{self.state.jobs_named}").randrange(2**31)
+
+    def again(self, job: Job, now: float) -> list[Effect]:
+        """Have this job, which is put as the recipe of an earlier loop says, made before all others."""
+        state = self.state
+        state.jobs_named += 1
+        name = f"{state.epoch}-{state.jobs_named}-{state.salt}"
+        self.foreman.leases.begin(replace(job, job_id=name, epoch=state.epoch, remade=True), now)
+        self.foreman.changed = True
+        return self._turn(now)
+
+    def dislike(self, loop_id: str, now: float) -> list[Effect]:
+        """Never play this loop again; if it sounds, go on at the next bar."""
+        self.stock.dislike(loop_id)
+        self.state.skips += self.stock.sounding_id == loop_id
+        return self._turn(now)
+
+    def pardon(self, loop_id: str, now: float) -> list[Effect]:
+        """This loop may play, whatever the listener thought of it before."""
+        self.state.disliked = tuple(each for each in self.state.disliked if each != loop_id)
+        return self._turn(now)
+
+    def forget(self, loop_id: str, now: float) -> list[Effect]:
+        """The library has deleted this loop; what sounds of it sounds to its end."""
+        self.stock.forget(loop_id)
+        return self._turn(now)
+
+    def offered(self, loops: Iterable[Loop], wished: Draw, now: float) -> list[Effect]:
+        """The library has looked for loops that suit. The first one plays for a prompt that has nothing yet."""
+        state, found = self.state, list(loops)
+        if wished.epoch != state.epoch or wished.prompt != state.prompt:
+            return []
+        if state.hurried and not any(not loop.bridge for loop in self.stock.of_epoch(state.epoch)):
+            wishes.draw(state, self.stock, found)
+        elif not self.stock.fresh:
+            self.stock.invite(found)
+        self._dirty = True
+        return self._plan(now)
 
     def nudge(self, words: str, now: float) -> list[Effect]:
         """Play what plays, changed by these words."""
@@ -315,6 +370,8 @@ class Station:
             self.stock.know(status.loop)
         sounding = self.stock.sounding_id
         done = self._sounds(status.loop_id or "")
+        if sounding != self.stock.sounding_id and not self.stock.fresh:
+            done = [*done, self._draw()]
         if (
             sounding != self.stock.sounding_id
             or before is None
@@ -328,6 +385,19 @@ class Station:
         done = self.stock.sounds(loop_id)
         self._dirty |= done is not None
         return done or []
+
+    def _draw(self) -> Draw:
+        """Have the library look for what suits this prompt, because nothing new waits for it."""
+        anchor = self.stock.find(self.state.anchor)
+        return Draw(self.state.prompt, anchor.genre if anchor is not None else "", self.state.epoch)
+
+    def _summon(self) -> None:
+        """Go to the loop that the listener asked for, once the player holds it."""
+        state, player = self.state, self.around.player
+        if state.summoned and player is not None and state.summoned in player.held:
+            state.skips += state.summoned != self.stock.sounding_id
+            state.summoned = ""
+            self._dirty = True
 
     # -- the plan -----------------------------------------------------------------------------------------------------
 
@@ -347,6 +417,7 @@ class Station:
         wished = self.state.backend or settings.generator.backend
         done = self.foreman.give(wished, now, lambda worker, backend: self._job(worker, backend, now), shape)
         self.waiting = self._demand(now).waiting
+        self._summon()
         told = self.wanted.number
         done += self._wants.plan(settings, self.around.player, now)
         self._dirty |= told != self.wanted.number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from services.controller.statistics import Attempt
@@ -48,6 +49,22 @@ class Unshelve:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Have the library look for loops that suit; it answers with ``Station.offered``."""
+
+    prompt: str
+    genre: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Delete:
+    """These files of the library, which names them no longer, go."""
+
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class ForgetClip:
     """The clip of this job has got its receipt: its file may go."""
 
@@ -61,4 +78,4 @@ class Measured:
     attempt: Attempt
 
 
-Effect: TypeAlias = ToWorker | ToAnalyzer | ToPlayer | Shelve | Heard | Unshelve | ForgetClip | Measured
+Effect: TypeAlias = ToWorker | ToAnalyzer | ToPlayer | Shelve | Heard | Unshelve | Draw | Delete | ForgetClip | Measured

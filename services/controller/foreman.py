@@ -182,7 +182,10 @@ class Foreman:
                 if job is None:
                     break
                 lease = self.leases.begin(job, now)
-            offer = worker.capabilities[FALLBACK if lease.job.bridge else backend]
+            named = FALLBACK if lease.job.bridge else lease.job.backend if lease.job.remade else backend
+            offer = worker.capabilities.get(named)
+            if offer is None:  # of a worker that has gone; the next one may have it
+                continue
             job = shape(lease.job, offer, lease.deliveries + 1)
             self.leases.send(job, worker.key, now)
             worker.credit = False

@@ -14,6 +14,8 @@ def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, mod
     A backend that writes its music down is asked for a song of related sections, or for eight bars as a bridge; one
     that samples it for a clip in seconds, within what it can.
     """
+    if job.remade:
+        return replace(job, token=f"{job.job_id}.{delivery}", device=settings.generator.device)
     composed = offer.exact_loops
     grown = job.parent_recipe is not None and job.parent_recipe.backend == offer.backend
     seconds = min(max(settings.generator.duration, offer.min_seconds), offer.max_seconds)

@@ -24,6 +24,8 @@ from services.controller.archive import Archive
 from services.controller.core import Station
 from services.controller.desk import Desk
 from services.controller.effects import (
+    Delete,
+    Draw,
     Effect,
     ForgetClip,
     Heard,
@@ -208,16 +210,25 @@ class Controller:
                     self._analyzer.send(effect.message)
                 case ToPlayer():
                     self._send_wanted()
-                case Shelve(loop):
-                    self._archive.take(loop)
-                case Heard(loop_id):
-                    self._archive.heard(loop_id)
-                case Unshelve(loop_id):
-                    self._archive.gone([loop_id])
+                case Shelve() | Heard() | Unshelve() | Draw() | Delete():
+                    self._to_library(effect)
                 case ForgetClip(job_id):
                     self._on_disk(partial(tidy.forget_clip, self._paths, job_id, self._codes()))
                 case Measured(attempt):
                     self._on_disk(partial(self._write_down, replace(attempt, at=time.time())))
+
+    def _to_library(self, effect: Shelve | Heard | Unshelve | Draw | Delete) -> None:
+        match effect:
+            case Shelve(loop):
+                self._archive.take(loop)
+            case Heard(loop_id):
+                self._archive.heard(loop_id)
+            case Unshelve(loop_id):
+                self._archive.gone([loop_id])
+            case Draw():
+                self._archive.draw(effect, lambda loops: self._offered(loops, effect))
+            case Delete(files):
+                self._archive.delete(files)
 
     def _to_worker(self, effect: ToWorker) -> None:
         peer = self._peers.get(effect.worker)
@@ -285,6 +296,9 @@ class Controller:
 
     def _moved(self, loop: Loop) -> None:
         self._do(self.station.moved(loop, time.monotonic()))
+
+    def _offered(self, loops: list[Loop], wish: Draw) -> None:
+        self._do(self.station.offered(loops, wish, time.monotonic()))
 
     def _lost(self, loop_ids: list[str]) -> None:
         self.station.unshelve(loop_ids)

@@ -48,6 +48,12 @@ class StationState(msgspec.Struct, kw_only=True):
     """Of this prompt's bridge, until its first song takes it."""
     drawn: tuple[str, ...] = ()
     """Loops out of the library that play for this prompt, though they were made for an earlier one."""
+    chosen: tuple[str, ...] = ()
+    """Loops that the listener asked for by name and that have not sounded yet: they come before all others."""
+    summoned: str = ""
+    """The one of them to which the player goes as soon as it holds it."""
+    disliked: tuple[str, ...] = ()
+    """The loops disliked last, which the player may still hold; the library knows all."""
     hurried: bool = True
     """The listener waits for this prompt: what suits it plays at once, and a bridge may be composed."""
     parent: str = ""

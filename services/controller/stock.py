@@ -12,6 +12,8 @@ from services.controller.state import HISTORY, StationState
 from shared.music import Loop
 
 SONGS_REMEMBERED = 8
+INVITED = 50
+DISLIKED_TOLD = 64
 AT_HAND = 300
 """Loops on the shelf; what does not fit is in the library all the same."""
 
@@ -48,7 +50,8 @@ class Stock:
 
     def previous(self) -> Loop | None:
         """The loop that sounded before this one."""
-        earlier = [loop_id for loop_id in self._state.history if loop_id != self.sounding_id]
+        unwanted = {self.sounding_id, *self._state.disliked}
+        earlier = [loop_id for loop_id in self._state.history if loop_id not in unwanted]
         return next((found for loop_id in reversed(earlier) if (found := self.find(loop_id))), None)
 
     def find(self, loop_id: str) -> Loop | None:
@@ -60,7 +63,7 @@ class Stock:
     def needed(self, held: Iterable[str], queue: Iterable[Loop]) -> set[str]:
         """Loops whose files must stay: named to the player, held by it, not heard yet, or heard last."""
         recent = {loop.loop_id for loop in (self.sounding, self.previous()) if loop is not None}
-        return {*held, *recent, *self._state.fresh, *(loop.loop_id for loop in queue)}
+        return {*held, *recent, *self._state.fresh, *self._state.chosen, *(loop.loop_id for loop in queue)}
 
     def accept(self, loop: Loop) -> Loop:
         """A new loop is there, and gets its name. One of an older prompt stays on the shelf, but not at the front."""
@@ -81,8 +84,43 @@ class Stock:
         state = self._state
         self.shelf[loop.loop_id] = replace(loop, epoch=state.epoch)
         state.drawn = (*state.drawn, loop.loop_id)
-        if loop.loop_id != self.sounding_id:
+        if loop.loop_id != self.sounding_id and loop.loop_id not in state.fresh:
             state.fresh = (*state.fresh, loop.loop_id)
+
+    def invite(self, loops: Iterable[Loop]) -> None:
+        """Have loops of the library play for this prompt where it has nothing new: they come among what is heard again.
+
+        They are not songs ahead: more is made all the same.
+        """
+        state = self._state
+        for loop in loops:
+            if loop.loop_id not in state.disliked and loop.loop_id not in self.shelf:
+                self.shelf[loop.loop_id] = replace(loop, epoch=state.epoch)
+                state.drawn = (*state.drawn, loop.loop_id)[-INVITED:]
+
+    def choose(self, loop: Loop) -> None:
+        """The listener wants to hear this loop: it comes first, whatever it was made for."""
+        state = self._state
+        self.shelf[loop.loop_id] = replace(loop, epoch=state.epoch)
+        if loop.loop_id != self.sounding_id:
+            state.drawn = (*state.drawn, loop.loop_id)[-INVITED:]
+            state.chosen = (loop.loop_id, *(each for each in state.chosen if each != loop.loop_id))
+            state.summoned = loop.loop_id
+
+    def dislike(self, loop_id: str) -> None:
+        """This loop never plays again."""
+        state = self._state
+        self.forget(loop_id)
+        state.disliked = (*(each for each in state.disliked if each != loop_id), loop_id)[-DISLIKED_TOLD:]
+
+    def forget(self, loop_id: str) -> None:
+        """The library has let go of this loop."""
+        state = self._state
+        self.shelf.pop(loop_id, None)
+        for name in ("fresh", "drawn", "chosen"):
+            setattr(state, name, tuple(each for each in getattr(state, name) if each != loop_id))
+        state.summoned = "" if state.summoned == loop_id else state.summoned
+        state.parent = "" if state.parent == loop_id else state.parent
 
     def know(self, loop: Loop) -> None:
         """The player tells of a loop that it plays, which may have left the shelf."""
@@ -112,6 +150,7 @@ class Stock:
         self.sounding_id = loop_id
         state = self._state
         state.fresh = tuple(each for each in state.fresh if each != loop_id)
+        state.chosen = tuple(each for each in state.chosen if each != loop_id)
         if state.history[-1:] == (loop_id,):
             return []
         state.history = (*state.history, loop_id)[-HISTORY:]

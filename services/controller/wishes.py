@@ -20,6 +20,7 @@ def new_prompt(state: StationState, prompt: str, *, hurried: bool = True) -> Non
     state.prompt = prompt
     state.epoch += 1
     state.fresh, state.drawn, state.anchor = (), (), ""
+    state.chosen, state.summoned = (), ""
     state.parent, state.growing = "", 0
     state.hold, state.bridge_seed, state.hurried = False, None, hurried
 

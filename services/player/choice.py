@@ -7,7 +7,7 @@ then the queue from its beginning. So with the controller gone the station goes 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from services.player.store import LoadedLoop
@@ -58,6 +58,12 @@ class Shelf:
     def want(self, wanted: Wanted) -> None:
         """The wanted state, whole. A ``back`` with nothing to go back to is answered by staying."""
         self.wanted = wanted
+        # A loop of an earlier prompt may be wanted for this one: what is said of it now holds.
+        named = {loop.loop_id: loop for loop in wanted.queue}
+        self._held = {
+            loop_id: replace(loaded, loop=named.get(loop_id, loaded.loop)) for loop_id, loaded in self._held.items()
+        }
+        self._history = [loop for loop in self._history if loop.loop_id not in wanted.unwanted]
         # Counters that fell belong to a controller that began anew.
         self.skips_done = min(self.skips_done, wanted.skips)
         self.backs_done = min(self.backs_done, wanted.backs)
@@ -68,9 +74,10 @@ class Shelf:
         """The change to ``target`` is made; ``left`` is the loop that it came from."""
         self.skips_done, self.backs_done = target.skips, target.backs
         if target.why == "back":
-            self._history.pop()
+            self._history = self._history[:-1]
         else:
-            self._history = [*self._history, left][-_HISTORY:]
+            heard = [*self._history, left] if left.loop_id not in self.wanted.unwanted else self._history
+            self._history = heard[-_HISTORY:]
 
     def target(self, current: LoadedLoop) -> Target | None:
         """The change that is to come from ``current``, or None where it stays."""
@@ -115,7 +122,8 @@ class Shelf:
         new = [loop_id for loop_id in others if loop_id not in before]
         heard = [loop_id for loop_id in others if loop_id in before]
         ahead = [*named[at + 1 :], *new, *named[: max(at, 0)], *heard]
-        return [loop_id for loop_id in dict.fromkeys(ahead) if loop_id != current]
+        unwanted = (current, *self.wanted.unwanted)
+        return [loop_id for loop_id in dict.fromkeys(ahead) if loop_id not in unwanted]
 
     def _target(self, loaded: LoadedLoop, why: Why) -> Target:
         return Target(loaded, why, self.wanted.skips, self.wanted.backs)

@@ -37,7 +37,11 @@ class Librarian:
         self._queue = {loop.loop_id: loop for loop in wanted.queue}
         self._refused.clear()
         self._epoch = wanted.epoch
-        self._received = {name: loop for name, loop in self._received.items() if loop.epoch >= wanted.epoch}
+        self._received = {
+            name: loop
+            for name, loop in self._received.items()
+            if loop.epoch >= wanted.epoch and name not in wanted.unwanted
+        }
 
     def receive(self, loop: Loop) -> bool:
         """A loop from the analyzer. False if it was made for an older prompt and is not wanted."""

@@ -39,9 +39,14 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
             f"{_CLI}.status:status", LISTEN, "Show what plays, what is being made, and what waits and why."
         ),
         "shutdown": Entry(f"{_CLI}.launching:shutdown", LISTEN, "End the station and all its processes."),
+        "play": Entry(f"{_CLI}.judging:play", CHOOSE, "Play a loop of the library, at the next bar."),
+        "again": Entry(f"{_CLI}.judging:again", CHOOSE, "Make a loop again: the same recipe, or another seed."),
+        "library": Entry(f"{_CLI}.library:library", CHOOSE, "Find, play and delete the loops that were made here."),
         "presets": Entry(
             f"{_CLI}.presets:presets", CHOOSE, "List, show and change the presets, which are named prompts."
         ),
+        "like": Entry(f"{_CLI}.judging:like", TUNE, "Like the loop that plays: it is kept for good."),
+        "dislike": Entry(f"{_CLI}.judging:dislike", TUNE, "Dislike the loop that plays: it never plays again."),
         "save": Entry(f"{_CLI}.saving:save", TUNE, "Save the loop that plays to FILE."),
         "set": Entry(f"{_CLI}.tuning:set_", TUNE, "Change one setting, now and for good."),
         "settings": Entry(f"{_CLI}.tuning:settings", TUNE, "List every setting with its value and what is allowed."),

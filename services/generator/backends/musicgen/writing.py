@@ -133,6 +133,7 @@ class Writing:
                 "top_k": self.sampling.top_k,
                 "temperature": self.sampling.temperature,
                 "heard": wording(job),
+                "seconds": job.seconds,
             },
             parent_clip=job.parent_clip,
             splice_s=splice,
