@@ -64,6 +64,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     key_control: bool = False
     seed_control: bool = False
     exact_loops: bool = False
+    weak_words: tuple[str, ...] = ()
+    """Words for styles in which it does poorly on this machine, as a composer without sampled instruments may."""
     code_licence: str = "MIT"
     weights_licence: str | None = None
     memory_mb: float | None = None

@@ -90,6 +90,7 @@ def line_up(
     history: Sequence[str],
     *,
     as_made: bool = False,
+    stay: bool = False,
 ) -> tuple[Loop, ...]:
     """The queue: what sounds, then what nobody has heard yet by how well it follows, then what may be heard again.
 
@@ -99,6 +100,7 @@ def line_up(
     shelf : every loop that can be played, those of ``fresh`` and the one that sounds among them.
     history : names of what sounded, oldest first.
     as_made : songs grew out of one another and follow in that order, whatever would fit better.
+    stay : a song of an earlier prompt that sounds is heard to its end, though this one can be heard already.
     """
     at_hand = {loop.loop_id: loop for loop in shelf}
     sounding = at_hand.pop(sounding_id, None)
@@ -113,7 +115,7 @@ def line_up(
     of_prompt = [loop for loop in at_hand.values() if loop.epoch == epoch]
     again = replays(sounding, of_prompt if of_prompt or songs else at_hand.values(), history, QUEUE - 1 - len(songs))
     # What was made for an earlier prompt is not named any more once this one can be heard: the player leaves it then.
-    stays = sounding is not None and (sounding.epoch == epoch or not songs)
+    stays = sounding is not None and (sounding.epoch == epoch or not songs or stay)
     return (*([sounding] if sounding is not None and stays else []), *songs, *again)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
+from services.controller import steering
 from services.controller.core import Station
 from services.controller.judging import JUDGING
-from services.controller.naming import named
+from services.controller.naming import name_of, named
 from services.controller.outcomes import (
     Asked,
     ChangeSettings,
@@ -192,10 +193,6 @@ def _meant(asked: Asked) -> tuple[Loop, str]:
     return named(loop), player.section if player is not None and sounds else ""
 
 
-def name_of(loop: Loop) -> str:
-    return f"“{loop.title}”" if loop.title else "the start-up loop" if loop.startup else loop.loop_id
-
-
 COMMANDS: Mapping[str, Callable[[Asked], Outcome]] = MappingProxyType(
     {
         "start": _start,
@@ -213,5 +210,6 @@ COMMANDS: Mapping[str, Callable[[Asked], Outcome]] = MappingProxyType(
         "status": lambda _: Report(),
         "shutdown": lambda _: ShutDown(),
         **JUDGING,
+        **steering.COMMANDS,
     }
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from services.controller import commands, outcomes, presets, saving
@@ -15,6 +16,7 @@ from services.controller.core import Station
 from services.controller.effects import Effect
 from services.controller.library import Library
 from services.controller.listing import listed
+from services.controller.naming import name_of
 from services.controller.presets import Preset
 from shared import settings as settings_store
 from shared.errors import InfiniLoopError
@@ -108,6 +110,12 @@ class Desk:
                 error = InfiniLoopError(f"The command failed ({type(error).__name__}): the station's log says more.")
             answer(Reply(str(error), ok=False, exit_code=getattr(error, "exit_code", 1)))
 
+        def go_on(then: Callable[[Any], outcomes.Done], found: Any) -> None:
+            try:
+                answer(self._finished(then(found)))
+            except InfiniLoopError as error:
+                refuse(error)
+
         try:
             asked = outcomes.Asked(command.arguments, self._station, self._clock(), self._find_preset)
             outcome = commands.carry_out(command.name, asked)
@@ -118,14 +126,9 @@ class Desk:
             case outcomes.Done():
                 answer(self._finished(outcome))
             case outcomes.Consult(work, then):
-
-                def go_on(found: Any) -> None:
-                    try:
-                        answer(self._finished(then(found)))
-                    except InfiniLoopError as error:
-                        refuse(error)
-
-                self._in_library(work, go_on, refuse)
+                self._in_library(work, partial(go_on, then), refuse)
+            case outcomes.WithFiles(in_folders, then):
+                self._on_disk(lambda: in_folders(self._paths), partial(go_on, then), refuse)
             case outcomes.Report():
                 answer(Reply(self._station.waiting, data=self._report()))
             case outcomes.ListSettings():
@@ -182,7 +185,7 @@ def _told(key: str, value: Any, settings: Settings) -> str:
 
 def _saved(done: saving.Saved, order: saving.SaveOrder) -> Reply:
     seconds = done.frames / done.sample_rate
-    text = f"Saved {commands.name_of(order.loop)} to {done.path}: one loop of {seconds:.2f} s."
+    text = f"Saved {name_of(order.loop)} to {done.path}: one loop of {seconds:.2f} s."
     data = {
         "path": str(done.path),
         "frames": done.frames,

@@ -78,7 +78,7 @@ def wants_bridge(state: StationState, stock: Stock, foreman: Foreman, worker: Wo
     return (
         composer is not None
         and composer.available
-        and state.hurried
+        and state.pace == "now"
         and (not state.growing or parent_of(state, stock, composer) is not None)
         and not stock.of_epoch(state.epoch)
         and not any(lease.job.epoch == state.epoch for lease in foreman.leases.open)

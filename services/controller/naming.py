@@ -47,6 +47,11 @@ def named(loop: Loop) -> Loop:
     return replace(loop, title=title, artist=artist, genre=loop.genre or _genre(loop))
 
 
+def name_of(loop: Loop) -> str:
+    """The loop in a sentence."""
+    return f"“{loop.title}”" if loop.title else "the start-up loop" if loop.startup else loop.loop_id
+
+
 def _words(loop: Loop) -> str:
     return f"{loop.recipe.prompt}|{loop.recipe.seed}" if loop.recipe is not None else ""
 

@@ -12,6 +12,7 @@ from services.controller.library import Library
 from services.controller.presets import Preset
 from services.controller.saving import SaveOrder
 from shared.errors import UsageError
+from shared.paths import Paths
 
 Arguments = Mapping[str, Any]
 
@@ -63,6 +64,14 @@ class Consult:
 
 
 @dataclass(frozen=True)
+class WithFiles:
+    """Have the disk's thread do ``work`` in the station's folders; what ``then`` makes of its result is the answer."""
+
+    work: Callable[[Paths], Any]
+    then: Callable[[Any], Done]
+
+
+@dataclass(frozen=True)
 class Report:
     """Answer with the whole state."""
 
@@ -77,4 +86,4 @@ class ShutDown:
     """Answer, then end the station."""
 
 
-Outcome: TypeAlias = Done | ChangeSettings | Save | Consult | Report | ListSettings | ShutDown
+Outcome: TypeAlias = Done | ChangeSettings | Save | Consult | WithFiles | Report | ListSettings | ShutDown

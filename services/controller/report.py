@@ -45,6 +45,7 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
     states = {name: status.state for name, (status, _) in statuses.items()}
     player, generator, dashboard = states.get("player"), states.get("generator"), states.get("dashboard")
     state, counts = station.state, station.foreman.leases.counts
+    settings = station.settings
     sounding, queue = station.sounding, station.wanted.queue
     return {
         "running": True,
@@ -54,6 +55,13 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
         "paused": state.paused,
         "stopped": state.stopped,
         "hold": state.hold,
+        "mode": settings.controller.mode,
+        "bridge": station.bridge_note(now),
+        "sleep_s": None if (left := station.sleeps_in(now)) is None else round(left),
+        "asleep": state.asleep,
+        "surprise": state.surprise,
+        "programme": _programme(station),
+        "work": _work(station, now),
         "volume": station.settings.player.volume,
         "now": {**described(sounding), **_position(player)} if sounding is not None else None,
         "next": [described(loop) for loop in queue if sounding is None or loop.loop_id != sounding.loop_id],
@@ -83,6 +91,23 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
             }
             for name, (status, heard) in statuses.items()
         },
+    }
+
+
+def _programme(station: Station) -> dict[str, Any] | None:
+    """What the clock asks for, and since when; None where it asks for nothing."""
+    found = station.clock_asks()
+    return None if found is None else {"since": found.since, "prompt": found.prompt}
+
+
+def _work(station: Station, now: float) -> dict[str, Any]:
+    """What making music costs this machine."""
+    workload, price = station.around.workload, station.around.workload.price()
+    return {
+        "share_of_hour": round(workload.share(now), 4),
+        "price": None if price is None else round(price, 4),
+        "wait_s": round(workload.wait_s(now), 1),
+        "on_battery": station.around.on_battery,
     }
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from dataclasses import replace as replace_fields
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -36,7 +37,9 @@ from services.controller.effects import (
     ToWorker,
     Unshelve,
 )
+from services.controller.programme import Programme, open_programme
 from services.controller.statistics import Attempt, Ledger
+from services.controller.steering import presets_to_draw
 from services.controller.tidy import Needs, Tidied
 from services.controller.workers import GUEST
 from shared.bus import Link, Received
@@ -49,6 +52,7 @@ from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.runtime.supervisor import SHUTDOWN_CODE
 from shared.settings import Settings
+from shared.settings.controller import ControllerSettings
 from shared.settings.store import set_aside_broken
 from shared.topology import CLIPS, COMMANDS, JOBS, JOBS_LAN, LOOPS, RECEIPTS
 
@@ -60,6 +64,7 @@ WANTED_AGAIN_S = 3.0
 TIDY_S = 15.0
 FIRST_TIDY_S = 0.5
 LOAD_S = 5.0
+POWER_S = 15.0
 PARTING_S = 0.2
 """The answer to a shutdown has this long to leave."""
 _MEGA = 1_000_000
@@ -93,7 +98,7 @@ class Controller:
         self.exit_code = 0
         self._peers: dict[str, tuple[Link | Door, bytes]] = {}
         self._jobs = loop.on(loop.bus.bind(JOBS), self._hear_worker)
-        self._door = Door(loop, paths, JOBS_LAN, lambda: self.station.settings.controller, self._hear_guest)
+        self._door = Door(loop, paths, JOBS_LAN, self._about_guests, self._hear_guest)
         loop.on(loop.bus.bind(RECEIPTS), self._hear)
         self._commands = loop.on(loop.bus.bind(COMMANDS), self._hear_command)
         self._desk = Desk(
@@ -115,10 +120,13 @@ class Controller:
         loop.every(HEARTBEAT_S, self._heartbeat)
         loop.every(WANTED_AGAIN_S, self._send_wanted)
         loop.every(LOAD_S, self._measure_load)
+        loop.every(POWER_S, self._look_at_power)
         loop.after(FIRST_TIDY_S, self._tidy)
         loop.every(TIDY_S, self._tidy)
         self._do([Shelve(loop) for loop in remembered.unshelved])
-        self._do(self.station.tick(time.monotonic()))
+        self._plan_the_day()
+        self._look_at_power()
+        self._do(self.station.tick(time.monotonic(), _today()))
 
     def close(self) -> None:
         """Let the threads finish what they have begun, and keep the state."""
@@ -189,6 +197,29 @@ class Controller:
         self._peers = {key: peer for key, peer in self._peers.items() if key in known}
         for link, peer in self._peers.values():
             link.send(Heartbeat(), to=peer)
+
+    def _about_guests(self) -> ControllerSettings:
+        """No generator on another machine joins while the network is switched off."""
+        settings = self.station.settings
+        return replace_fields(settings.controller, lan=False) if settings.generator.offline else settings.controller
+
+    def _look_at_power(self) -> None:
+        import psutil
+
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+        on_battery = battery is not None and battery.power_plugged is False
+        self._do(self.station.power(on_battery=on_battery, now=time.monotonic()))
+
+    def _plan_the_day(self) -> None:
+        """Read what the clock and surprises draw on. What cannot be read is told and does without."""
+        try:
+            programme, note = open_programme(self._paths)
+        except StoreError as error:
+            programme, note = Programme(), str(error)
+        self._notes += [note] if note else []
+        self.station.programme = programme
+        if self.station.state.surprise:
+            self._on_disk(partial(presets_to_draw, self._paths), partial(setattr, self.station, "presets"))
 
     def _measure_load(self) -> None:
         self._load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)

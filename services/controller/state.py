@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -54,8 +55,17 @@ class StationState(msgspec.Struct, kw_only=True):
     """The one of them to which the player goes as soon as it holds it."""
     disliked: tuple[str, ...] = ()
     """The loops disliked last, which the player may still hold; the library knows all."""
-    hurried: bool = True
-    """The listener waits for this prompt: what suits it plays at once, and a bridge may be composed."""
+    pace: Literal["now", "soon", "after"] = "now"
+    """When this prompt is to be heard: at once, so that what suits it plays or a bridge is composed; as soon as its
+    first song is made; or after the song that sounds."""
+    songs_heard: int = 0
+    """Of this prompt."""
+    surprise: bool = False
+    """Another preset is drawn every few songs."""
+    surprised: tuple[str, ...] = ()
+    """Names of presets that were drawn, oldest first."""
+    programme_at: str = ""
+    """The moment of what the programme asked for last."""
     parent: str = ""
     """The loop out of which the next one grows, where songs grow out of one another."""
     growing: int = 0

@@ -154,4 +154,6 @@ class Stock:
         if state.history[-1:] == (loop_id,):
             return []
         state.history = (*state.history, loop_id)[-HISTORY:]
+        loop = self.shelf.get(loop_id)
+        state.songs_heard += loop is not None and not loop.bridge and loop.epoch == state.epoch
         return [Heard(loop_id)] if loop_id in self.shelf else []

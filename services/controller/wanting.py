@@ -36,6 +36,7 @@ def wanted(state: StationState, stock: Stock, foreman: Foreman, settings: Settin
                 state.epoch,
                 state.history,
                 as_made=grows(state, settings),
+                stay=state.pace == "after",
             ),
             stock.sounding_id,
             [stock.shelf[loop_id] for loop_id in state.chosen if loop_id in stock.shelf],

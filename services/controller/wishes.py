@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, TypeAlias
 
 from services.controller.matching import matching
 from services.controller.state import StationState
@@ -11,18 +12,20 @@ from shared.errors import InfiniLoopError
 from shared.messages import PROMPT_LIMIT
 from shared.music import Loop
 
+Pace: TypeAlias = Literal["now", "soon", "after"]
 SONGS_LIKE_THIS = 2
 """``more`` has so many songs grow out of the one that sounds."""
 
 
-def new_prompt(state: StationState, prompt: str, *, hurried: bool = True) -> None:
-    """Begin a new epoch. ``hurried``: the listener waits for it; else it may come when its first song is made."""
+def new_prompt(state: StationState, prompt: str, pace: Pace = "now") -> None:
+    """Begin a new epoch; presets are drawn no more, unless they are who asks."""
     state.prompt = prompt
     state.epoch += 1
     state.fresh, state.drawn, state.anchor = (), (), ""
     state.chosen, state.summoned = (), ""
     state.parent, state.growing = "", 0
-    state.hold, state.bridge_seed, state.hurried = False, None, hurried
+    state.hold, state.bridge_seed, state.pace = False, None, pace
+    state.songs_heard, state.surprise = 0, False
 
 
 def draw(state: StationState, stock: Stock, loops: Iterable[Loop]) -> Loop | None:
@@ -54,9 +57,9 @@ def more(state: StationState, stock: Stock) -> Loop:
     if loop is None or loop.recipe is None:
         raise InfiniLoopError("There is nothing to make more of yet: wait for the first song, or say what to play.")
     if loop.recipe.prompt != state.prompt:
-        new_prompt(state, loop.recipe.prompt, hurried=False)
+        new_prompt(state, loop.recipe.prompt, "soon")
         stock.draw(loop)
-    state.fresh = ()
+    state.fresh, state.surprise = (), False
     state.parent = state.anchor = loop.loop_id
     state.growing, state.bridge_seed = SONGS_LIKE_THIS, None
     if not loop.bridge:

@@ -36,7 +36,7 @@ def status(as_json: bool, watch: bool) -> None:
 
 def told(data: dict[str, Any]) -> str:
     """The station's report in words, one thing a line."""
-    above = [_state(data), *_now(data), *_next(data), f"  {data['waiting']}"]
+    above = [_state(data), *_now(data), *_next(data), f"  {data['waiting']}", *_ways(data)]
     below = [_output(data), _stream(data), _numbers(data), _silent(data), data["note"]]
     return "\n\n".join("\n".join(line for line in block if line.strip()) for block in (above, below))
 
@@ -56,16 +56,49 @@ def _now(data: dict[str, Any]) -> list[str]:
     if now.get("song_length_s"):
         section = f"section {now['section']}, " if now.get("section") else ""
         position = f"    {section}{_clock(now['song_s'])} of {_clock(now['song_length_s'])}"
-    return [f"♪ {_name(now)}", "    " + " · ".join(fact for fact in facts if fact), position]
+    return [
+        f"♪ {_name({**now, 'note': data['bridge']})}",
+        "    " + " · ".join(fact for fact in facts if fact),
+        position,
+    ]
 
 
 def _next(data: dict[str, Any]) -> list[str]:
     return [f"  next  {_name(loop)}  {_music(loop)}" for loop in data["next"][:2]]
 
 
+def _ways(data: dict[str, Any]) -> list[str]:
+    """How the station goes on by itself, where it is not the usual way."""
+    work, lines = data["work"], []
+    if data["sleep_s"] is not None:
+        lines.append(f"  sleep    silent in {_clock(data['sleep_s'])}")
+    if data["mode"] != "restful":
+        lines.append(f"  mode     {data['mode']}{_cost(data)}")
+    if data["surprise"]:
+        lines.append("  surprise another preset every few songs")
+    if data["programme"] is not None:
+        lines.append(f"  clock    since {data['programme']['since'][-5:]}: “{data['programme']['prompt']}”")
+    if work["on_battery"]:
+        lines.append("  power    on battery")
+    return lines
+
+
+def _cost(data: dict[str, Any]) -> str:
+    price = data["work"]["price"]
+    if data["mode"] != "flow":
+        return ""
+    return (
+        ": its cost is told after the first loop" if price is None else f": it takes {_percent(price)} of this machine"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
+
+
 def _name(loop: dict[str, Any]) -> str:
     if loop["title"]:
-        mark = " (a bridge)" if loop["bridge"] else ""
+        mark = f" ({loop.get('note') or 'a bridge'})" if loop["bridge"] else ""
         return f"{loop['title']} – {loop['artist']}{mark}"
     return "A loop that ships with the station" if loop["startup"] else loop["loop_id"]
 

@@ -1,10 +1,10 @@
-"""The commands that steer what plays: stop, pause, resume, skip, back, hold."""
+"""The commands that steer what plays: stop, pause, resume, skip, back, hold, nudge, more."""
 
 from __future__ import annotations
 
 import click
 
-from services.controller.cli.asking import ask_station, json_option, say
+from services.controller.cli.asking import PromptCommand, ask_station, json_option, say
 
 
 @click.command()
@@ -54,3 +54,24 @@ def back(as_json: bool) -> None:
 def hold(switch: str, as_json: bool) -> None:
     """Stay on this loop, or let songs change again."""
     say(ask_station("hold", on=switch == "on").text, as_json=as_json)
+
+
+@click.command(cls=PromptCommand)
+@click.argument("words", nargs=-1, required=True, metavar="WORDS")
+@json_option
+def nudge(words: tuple[str, ...], as_json: bool) -> None:
+    """Change what plays by a few words.
+
+    infiniloop nudge "darker, slower, no drums"
+    """
+    say(ask_station("nudge", words=" ".join(words)).text, as_json=as_json)
+
+
+@click.command()
+@json_option
+def more(as_json: bool) -> None:
+    """Go on with songs like this one.
+
+    The next two grow out of it.
+    """
+    say(ask_station("more").text, as_json=as_json)

@@ -19,7 +19,7 @@ from shared.settings.store import set_aside_broken
 @json_option
 def set_(key: str, value: str, as_json: bool) -> None:
     """Change one setting, now and for good. `infiniloop settings` lists them."""
-    say(_change(key, value), as_json=as_json)
+    say(change_setting(key, value), as_json=as_json)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -30,7 +30,7 @@ def volume(level: str, as_json: bool) -> None:
 
     The stream and recordings stay as they are.
     """
-    say(_change("player.volume", level), as_json=as_json)
+    say(change_setting("player.volume", level), as_json=as_json)
 
 
 @click.command()
@@ -71,7 +71,8 @@ def _print(entries: list[dict[str, Any]]) -> None:
         click.echo(f" {mark}{name:<{width}}  {shown:<10}  {entry['help']} ({entry['allowed']})")
 
 
-def _change(key: str, value: str) -> str:
+def change_setting(key: str, value: str) -> str:
+    """Change one setting in the running station, or in the file that it will read; returns the answer."""
     paths = Paths.from_environment()
     field = store.find_field(key)
     checked = field.check(value)

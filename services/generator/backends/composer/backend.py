@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,7 @@ from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS
 from services.generator.backends.composer.recipes import plan_of, recipe_of
 from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.sound.cache import NOTES
-from services.generator.backends.composer.style import Shelf, with_folder
+from services.generator.backends.composer.style import Shelf, Style, with_folder
 from services.generator.backends.composer.truth import truth_of
 from shared.errors import BackendError, JobRefused
 from shared.messages import Capabilities, Job
@@ -60,6 +60,7 @@ class ComposerBackend:
             key_control=True,
             seed_control=True,
             exact_loops=True,
+            weak_words=weak_words(self._known().styles),
             memory_mb=400.0,
         )
 
@@ -110,6 +111,16 @@ class ComposerBackend:
         if self._shelf is None:
             self._shelf = with_folder(self._folder)
         return self._shelf
+
+
+def weak_words(styles: Mapping[str, Style]) -> tuple[str, ...]:
+    """What asks for the styles that live by sampled instruments, where this machine has none."""
+    from services.generator.backends.composer.sound.soundfont import find_library, find_soundfont
+
+    if find_soundfont() is not None and find_library() is not None:
+        return ()
+    weak = (style.data.words for style in styles.values() if style.data.without_soundfont == "weakly")
+    return tuple(sorted({word for words in weak for word in words}))
 
 
 def _rendered(score: Score, sample_rate: int, control: JobControl) -> RenderedPiece:

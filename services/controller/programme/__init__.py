@@ -1,0 +1,19 @@
+"""Prompts by the time of day: a list that the clock goes through, kept in one file."""
+
+from services.controller.programme.changing import as_data, change_programme, programme_change, told
+from services.controller.programme.clock import Due, Programme, Slot, due, news
+from services.controller.programme.store import open_programme, save_programme
+
+__all__ = [
+    "Due",
+    "Programme",
+    "Slot",
+    "as_data",
+    "change_programme",
+    "due",
+    "news",
+    "open_programme",
+    "programme_change",
+    "save_programme",
+    "told",
+]
