@@ -24,6 +24,7 @@ import numpy as np
 
 from services.player.engine import Engine, Report
 from services.player.outputs.choose import open_output, sentence
+from services.player.outputs.device import signs
 from services.player.outputs.null import NullOutput
 from services.player.outputs.output import Output
 from shared.errors import OutputError
@@ -33,10 +34,12 @@ log = logging.getLogger(__name__)
 
 FIRST_LATENCY_S = 0.12
 LONGEST_LATENCY_S = 1.0
-RETRY_S = 2.0
-"""A device that is not there is looked for this often: a look takes 22 ms of processor time."""
-SOON_S, SOON_TRIES = 0.25, 40
-"""One that was lost a moment ago more often: a sound server that is begun again is back within seconds."""
+RETRY_S = 0.25
+"""A device that is not there is looked for this often while sound servers and cards come and go …"""
+EAGER_S = 10.0
+"""… which is so for this long after one did, or after a device was asked for or lost …"""
+SELDOM_S = 60.0
+"""… and else this often: a search takes 22 ms of processor time, and PortAudio never gives back a few kB of it."""
 _ASLEEP_S = 2.0
 """A break this long is the machine's sleep, not its load: latency does not grow for it."""
 _REPORT_BLOCKS = 5
@@ -120,6 +123,7 @@ class Writer:
         self._lent = False
         self._written = 0.0
         self._stopping = threading.Event()
+        self._eager_until = 0.0
         self._threads = [
             threading.Thread(target=self._write, name="writer", daemon=True),
             threading.Thread(target=self._open, name="opener", daemon=True),
@@ -276,21 +280,35 @@ class Writer:
     # -- the opener's thread ------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        wish = self._wishes.get()
-        tries = 0
+        wish = self._next_wish()
         while wish is not None and not self._stopping.is_set():
+            seen = signs()
             offer = self._opened(wish)
             self._offers.put(offer)
-            tries = tries + 1 if offer.output is None else 0
-            again = replace(wish, fresh=True)
-            try:
-                wish = self._wishes.get(timeout=_until_next(tries))
-            except queue.Empty:
-                wish = again
-                continue
-            tries = 0
-            if offer.output is not None:  # PortAudio lets go of one device before it looks for another
-                self._close(self._returned.get())
+            if offer.output is None:
+                wish = self._next_search(wish, seen)
+            else:
+                wish = self._next_wish()
+                self._close(self._returned.get())  # PortAudio lets go of one device before it looks for another
+
+    def _next_wish(self, timeout: float | None = None) -> _Wish | None:
+        """The next wish; raises ``queue.Empty`` where none comes in time."""
+        wish = self._wishes.get(timeout=timeout)
+        self._eager_until = time.monotonic() + EAGER_S
+        return wish
+
+    def _next_search(self, failed: _Wish, seen: tuple[object, ...]) -> _Wish | None:
+        """Another wish; or this one again, when there is reason to think that it may be met now."""
+        searched = time.monotonic()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._next_wish(RETRY_S)
+            now = time.monotonic()
+            changed = signs() != seen
+            if changed:
+                self._eager_until = now + EAGER_S
+            if changed or now < self._eager_until or now - searched >= SELDOM_S:
+                return replace(failed, fresh=True)
 
     def _opened(self, wish: _Wish) -> _Offer:
         try:
@@ -306,10 +324,3 @@ class Writer:
             output.close()
         except OutputError as error:
             log.warning("%s", error)
-
-
-def _until_next(tries: int) -> float | None:
-    """Seconds until a device is looked for again after so many tries in vain; None: there is one."""
-    if not tries:
-        return None
-    return SOON_S if tries <= SOON_TRIES else RETRY_S

@@ -6,6 +6,7 @@ to the live stream. Blocking writes from one thread held where callbacks broke (
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -118,6 +119,21 @@ class DeviceOutput:
 def devices(*, fresh: bool = False) -> list[Device]:
     """Every device that can play, in PortAudio's order; raises ``OutputError`` without PortAudio."""
     return _listed(_portaudio(fresh=fresh))
+
+
+def signs() -> tuple[object, ...]:
+    """What the system shows of sound servers and cards without being searched: it differs when one comes or goes."""
+    seen: list[object] = []
+    for place in (_pulse_socket(), Path("/dev/snd"), Path("/dev/dsp")):
+        try:
+            found = place.stat()
+        except OSError:
+            seen.append(None)
+        else:
+            seen.append((found.st_ino, found.st_mtime_ns))
+    with contextlib.suppress(OSError):
+        seen += sorted(found.name for found in Path("/dev/shm").glob("jack*"))
+    return tuple(seen)
 
 
 def _portaudio(*, fresh: bool) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
 from services.player.engine import Engine
 from services.player.outputs.null import NullOutput
@@ -122,6 +123,30 @@ def test_a_device_that_cannot_be_had_is_said_and_the_sound_goes_on() -> None:
         assert "There is no device." in writer.health.output
         seen = len(ear.blocks)
         ear.until(lambda: len(ear.blocks) > seen + 10, "blocks without a device")
+
+
+def test_a_device_is_looked_for_again_when_something_shows_that_one_may_have_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there, searches = [0], []
+    monkeypatch.setattr("services.player.writer.signs", lambda: tuple(there))
+    monkeypatch.setattr("services.player.writer.EAGER_S", 0.0)
+    monkeypatch.setattr("services.player.writer.RETRY_S", 0.01)
+
+    def open_device(*_: object, **__: object) -> Output:
+        searches.append(there[0])
+        if not there[0]:
+            raise OutputError("There is no device.")
+        return Fragile(lost_after=1 << 30)
+
+    with _playing(open_device) as (writer, ear):
+        ear.until(lambda: not writer.health.output_ok, "the sentence")
+        seen = len(ear.blocks)
+        ear.until(lambda: len(ear.blocks) > seen + 30, "blocks without a device")
+        assert searches == [0]
+        there[0] = 1
+        ear.until(lambda: writer.health.output_ok, "the device")
+    assert searches == [0, 1]
 
 
 def test_latency_grows_after_a_break_and_not_without_one() -> None:
