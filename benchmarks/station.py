@@ -174,7 +174,8 @@ def soak(minutes: float, settle: float) -> None:
         for name, size in _memory(observer).items():
             memory[name].append((time.monotonic() - began, size))
         cache.append(observer.controller.cache_bytes)
-    say(figure="soak", minutes=minutes, **observer.ear.figures())
+    played_s = observer.ear.blocks * TAP_BLOCK / STATION_RATE
+    say(figure="soak", minutes=minutes, behind_s=round(minutes * 60 - played_s, 2), **observer.ear.figures())
     say(figure="underruns", value=observer.player.underruns, worst_lateness_s=observer.player.worst_lateness_s)
     say(figure="loops heard", value=len(observer.loops), different=len(set(observer.loops)))
     say(figure="cache", most_mb=round(max(cache) / 1e6, 1))

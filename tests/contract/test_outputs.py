@@ -88,6 +88,17 @@ def test_the_null_output_takes_as_long_as_the_sound_lasts() -> None:
     assert clock.now - began == pytest.approx(10.0 - 0.1, abs=1e-6)
 
 
+def test_the_null_output_catches_up_with_a_short_delay() -> None:
+    clock = Clock()
+    output = NullOutput(latency_s=0.1, clock=clock, sleep=clock.sleep)
+    began = clock.now
+    for number in range(500):
+        if number in (100, 300):
+            clock.now += 1.5
+        assert output.write(noise(TAP_BLOCK))
+    assert clock.now - began == pytest.approx(10.0 - 0.1, abs=1e-6)
+
+
 def test_the_null_output_reports_a_standstill_once_and_does_not_make_up_for_it() -> None:
     clock = Clock()
     output = NullOutput(latency_s=0.1, clock=clock, sleep=clock.sleep)

@@ -9,8 +9,16 @@ from shared.errors import OutputError
 from shared.units import STATION_RATE, Audio
 
 
+CATCHES_UP_S = 2.0
+"""As long as the stream's listeners live on what they hold (`services.dashboard.programme.PATIENCE_S`)."""
+
+
 class NullOutput:
-    """Paced on the monotonic clock: ALSA's own null device is not paced."""
+    """Paced on the monotonic clock: ALSA's own null device is not paced.
+
+    A process that was held up catches up: the stream's listeners miss nothing. One that stood still for longer than
+    `CATCHES_UP_S` goes on from where it stands, and ``write`` says so.
+    """
 
     driver = "null"
     paced = True
@@ -38,8 +46,8 @@ class NullOutput:
         if self._closed:
             raise OutputError("The null output is closed.")
         ahead = self._frames / STATION_RATE - (self._clock() - self._began)
-        in_time = ahead >= 0.0 or self._frames == 0
-        if not in_time:  # the process stood still: what was missed is not made up for
+        in_time = ahead >= -CATCHES_UP_S or self._frames == 0
+        if not in_time:
             self._began, self._frames = self._clock(), 0
         self._frames += len(block)
         ahead = self._frames / STATION_RATE - (self._clock() - self._began)
