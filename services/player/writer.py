@@ -12,6 +12,7 @@ Any other thread only calls ``call``, ``select`` and ``stop`` and reads ``report
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import sys

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from shared.errors import OutputError
 from shared.units import STATION_RATE, Audio
 
-
 CATCHES_UP_S = 2.0
 """As long as the stream's listeners live on what they hold (`services.dashboard.programme.PATIENCE_S`)."""
 
