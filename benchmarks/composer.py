@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import click
 
+from benchmarks.composer_sound import at_hand
 from services.generator.backends.composer import theory
 from services.generator.backends.composer.compose import compose
 from services.generator.backends.composer.plan import Asked, make_plan
@@ -80,8 +81,8 @@ def worst_pair(scores: list[Score], of: Callable[[Score], Events]) -> float:
     return max(found, default=0.0)
 
 
-def row(key: str, style: Style, seeds: int) -> dict[str, object]:
-    styles = builtin()
+def row(key: str, styles: dict[str, Style], seeds: int) -> dict[str, object]:
+    style = styles[key]
 
     def make(seed: int, **asked: object) -> Score:
         plan = make_plan(style.name, seed, styles, Asked(piece=True, **asked))  # type: ignore[arg-type]
@@ -141,9 +142,8 @@ def _fills(score: Score) -> bool:
 @click.option("--sound", is_flag=True, help="Measure rendered audio as well.")
 def main(seeds: int, chosen: tuple[str, ...], sound: bool) -> None:
     """Measure what the composer writes."""
-    styles = builtin()
-    for key in chosen or tuple(styles):
-        print(json.dumps(row(key, styles[key], seeds), ensure_ascii=False), flush=True)
+    for key in chosen or tuple(builtin()):
+        print(json.dumps(row(key, at_hand(), seeds), ensure_ascii=False), flush=True)
     if sound:
         named = [flag for key in chosen for flag in ("--style", key)]
         script = str(Path(__file__).with_name("composer_sound.py"))

@@ -19,7 +19,7 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.composer_sound import piece
+from benchmarks.composer_sound import at_hand, piece
 from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.sound import render_piece
 from services.generator.backends.composer.style import builtin
@@ -63,7 +63,7 @@ def main(seeds: int, chosen: tuple[str, ...]) -> None:
     tempo_right: list[bool] = []
     key_near: list[bool] = []
     for key in chosen or tuple(builtin()):
-        style = builtin()[key]
+        style = at_hand()[key]
         right, ranks, heard = [], [], []
         for seed in range(seeds):
             score = piece(key, seed, 20.0)

@@ -1,9 +1,10 @@
 """How the composer's pieces sound, in figures: every style over several seeds, rendered with samples and without.
 
-    python benchmarks/composer_sound.py [--seeds 3] [--style lo-fi] [--alone]
+    python benchmarks/composer_sound.py [--seeds 3] [--style lo-fi] [--alone] [--clips]
 
-One JSON object per style (medians and worst values over the seeds), then speed and memory of a 30 s clip, each measured
-in a process of its own. CPU time is what is judged: wall time is the machine's. ``--alone`` leaves FluidSynth aside.
+One JSON object per style (medians and worst values over the seeds; with ``--clips`` one for each clip before it), then
+speed and memory of a 30 s clip, each measured in a process of its own. CPU time is what is judged: wall time is the
+machine's. ``--alone`` leaves FluidSynth aside. A style of your own folder is measured when it is named.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -27,7 +29,8 @@ from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.sound import RenderedPiece, render_piece
 from services.generator.backends.composer.sound.circle import filtered, going_round, low_pass
 from services.generator.backends.composer.sound.loudness import integrated_loudness, true_peak_db
-from services.generator.backends.composer.style import builtin
+from services.generator.backends.composer.style import Style, builtin, with_folder
+from shared.paths import Paths
 from shared.units import Audio
 
 RATE = 48_000
@@ -38,9 +41,15 @@ def say(**figure: object) -> None:
     print(json.dumps(figure, ensure_ascii=False), flush=True)
 
 
+@cache
+def at_hand() -> dict[str, Style]:
+    """The station's styles and the listener's own."""
+    return dict(with_folder(Paths.from_environment().config / "styles").styles)
+
+
 def piece(style: str, seed: int, seconds: float = 30.0, *, form: bool = False) -> Score:
     """A score of this style."""
-    styles = builtin()
+    styles = at_hand()
     return compose(make_plan(styles[style].data.name, seed, styles, Asked(seconds=seconds, piece=form)), styles[style])
 
 
@@ -131,9 +140,18 @@ def speed(style: str, *, alone: bool) -> None:
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--style", "chosen", multiple=True)
 @click.option("--alone", is_flag=True, help="Without FluidSynth.")
+@click.option("--clips", is_flag=True, help="Each clip's figures, too.")
 @click.option("--speed", "speed_styles", multiple=True, help="Styles whose speed is measured; all unless named.")
 @click.option("--speed-of", hidden=True)
-def main(seeds: int, chosen: tuple[str, ...], alone: bool, speed_styles: tuple[str, ...], speed_of: str | None) -> None:
+def main(
+    *,
+    seeds: int,
+    chosen: tuple[str, ...],
+    alone: bool,
+    clips: bool,
+    speed_styles: tuple[str, ...],
+    speed_of: str | None,
+) -> None:
     """Measure how the composer sounds."""
     if speed_of:
         speed(speed_of, alone=alone)
@@ -144,6 +162,9 @@ def main(seeds: int, chosen: tuple[str, ...], alone: bool, speed_styles: tuple[s
         for seed in range(seeds):
             score = piece(name, seed)
             rows.append(figures(score, render_piece(score, RATE, samples=not alone)))
+            if clips:
+                rounded = {name: round(float(value), 3) for name, value in rows[-1].items()}
+                say(figure="clip", style=name, seed=seed, alone=alone, **rounded)
         say(figure="sound", style=name, alone=alone, **summary(rows))
     for name in speed_styles or names:
         flags = ["--speed-of", name, *(["--alone"] if alone else [])]

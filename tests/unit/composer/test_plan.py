@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.generator.backends.composer.meters import METERS
 from services.generator.backends.composer.plan import PIECE_SECONDS, Asked, make_plan
 from services.generator.backends.composer.style import builtin
-from services.generator.backends.composer.theory import key_name, parse_key
+from services.generator.backends.composer.theory import MODES, key_name, parse_key
 from tests.unit.composer.pieces import STYLES
 
 
@@ -73,6 +73,12 @@ def test_keys_are_read_and_written(text: str) -> None:
     again = parse_key(key_name(*key))
     assert again is not None
     assert again[0] == key[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_shown_key_asks_for_the_same_mode(mode: str) -> None:
+    key = make_plan(f"ambient in F# {mode.replace('-', ' ')}", 1, builtin()).shown_key
+    assert parse_key(key) == (6, mode)
 
 
 @pytest.mark.parametrize("text", ["", "H", "A nonsense", "minor", "Abb", "7"])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.generator.backends.composer.percussion import DRUMS
 from services.generator.backends.composer.plan import Asked, make_plan
 from services.generator.backends.composer.prompt import understand
 from services.generator.backends.composer.score import Meter
@@ -57,6 +58,24 @@ READ = [
     ("In C", "tonic", 0),
     ("jazz with flute and vibraphone", "wanted", ("flute", "vibraphone")),
     ("bossa con flauto", "wanted", ("flute",)),
+    ("I don't want drums", "unwanted", {"role:drums"}),
+    ("non voglio il pianoforte", "unwanted", {"piano", "piano-felt"}),
+    ("techno senza cassa", "unwanted", {"kit:kick"}),
+    ("hip hop, no bass drum", "unwanted", {"kit:kick"}),
+    ("no hi-hats and no snare", "unwanted", {"kit:hi-hat", "kit:snare"}),
+    ("less drums, more piano", "unwanted", set()),
+    ("jazz without piano but with piano", "unwanted", set()),
+    ("jazz with piano, no piano", "wanted", ()),
+    ("only kick and hats", "only", {"role:drums"}),
+    ("ambient with a soft beat", "wanted", ("role:drums",)),
+    ("good vibes", "wanted", ()),
+    ("trap beat 140 with hard 808s", "bpm", 140.0),
+    ("orchestra", "style", "cinematic"),
+    ("piano minimale", "style", "calm-piano"),
+    ("elevator music", "style", "bossa"),
+    ("afro house", "style", "deep-house"),
+    ("sea shanty with accordion", "style", "celtic"),
+    ("drop the bass", "unwanted", set()),
 ]
 
 
@@ -74,6 +93,42 @@ def test_relative_words_move_even_a_tempo_in_figures() -> None:
     much = planned("lo-fi 80 bpm, much slower").bpm
     assert much < planned("lo-fi 80 bpm, slower").bpm < planned("lo-fi 80 bpm, a bit slower").bpm < 80
     assert planned("lo-fi 80 bpm, slow").bpm == 80
+
+
+def test_slow_and_fast_reach_the_ends_of_the_style() -> None:
+    low, high = builtin()["jazz-cafe"].data.tempo
+    for seed in range(8):
+        slow, plain, fast = (planned(f"{word}jazz café", seed).bpm for word in ("very slow ", "", "very fast "))
+        assert slow == low
+        assert low <= plain <= high
+        assert fast == high
+
+
+def test_the_plan_tells_what_was_understood() -> None:
+    assert planned("only bass and drums").line.endswith(" · only bass and drums")
+    assert planned("just piano and cello").line.endswith(" · only piano and cello")
+    assert planned("bossa con flauto e chitarra").line.endswith(" · with flute and guitar")
+    assert planned("hip hop, no hi hats, no sax").line.endswith(" · no hi hat · no sax")
+    assert planned("house with 909").line.endswith(" · with 909")
+
+
+def test_pieces_of_the_kit_can_be_refused() -> None:
+    hats = {DRUMS["hat"], DRUMS["pedal"], DRUMS["open-hat"]}
+    for seed in range(4):
+        drums = [part for section in piece("house, no hi-hats", seed).sections for part in section.parts]
+        played = {note.pitch for part in drums if part.percussion for note in part.notes}
+        assert played
+        assert not played & hats
+
+
+def test_a_beat_joins_a_style_that_has_none() -> None:
+    for prompt in ("ambient with a soft beat", "sleep music with drums", "string quartet con batteria, 5/4"):
+        sections = piece(prompt).sections
+        assert any(part.percussion and part.notes for part in sections[0].parts)
+    assert {part.instrument for part in piece("calm piano with 808").sections[0].parts if part.percussion} == {
+        "kit-808"
+    }
+    assert not any(part.percussion for part in piece("ambient").sections[0].parts)
 
 
 def test_unknown_words_change_only_the_seed() -> None:
@@ -105,6 +160,9 @@ def test_refused_and_wanted_instruments_are_obeyed() -> None:
     assert not names & {"drums", "bass"}
     instruments = {part.instrument for section in piece("jazz café with flute").sections for part in section.parts}
     assert "flute" in instruments
+    both = {part.name: part for part in piece("only bass and drums").sections[1].parts}
+    assert both["drums"].notes
+    assert any(part.notes for name, part in both.items() if "bass" in name)
     alone = {part.instrument for section in piece("solo piano").sections for part in section.parts if part.notes}
     assert alone <= {"piano", "piano-felt"}
     flute = {part.instrument for section in piece("solo flute").sections for part in section.parts if part.notes}

@@ -19,9 +19,9 @@ def test_stems_sum_to_the_mix_before_mastering(monkeypatch: pytest.MonkeyPatch, 
     heard: list[Audio] = []
     whole = rendering.master
 
-    def listening(mixes: list[Audio], *rest: object, **more: object) -> list[Audio]:
-        heard.append(np.concatenate(mixes))
-        return whole(mixes, *rest, **more)  # type: ignore[arg-type]
+    def listening(mix: Audio, *rest: object, **more: object) -> Audio:
+        heard.append(mix.copy())
+        return whole(mix, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(rendering, "master", listening)
     piece = band(1, space=Space("hall", 1.5, delay_feedback=0.5))

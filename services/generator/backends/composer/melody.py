@@ -8,7 +8,7 @@ a tone of the chord only in passing, and after a leap a step back.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.generator.backends.composer import meters, theory
@@ -67,9 +67,20 @@ def _motif(lines: tuple[str, ...], meter: Meter, rng: random.Random) -> Motif:
     found = found or [Hit(0, bar, "7")]
     found = [_nudged(hit, meter, rng) for hit in found]
     found = [hit for index, hit in enumerate(found) if index == 0 or hit.step > found[index - 1].step]
+    found = _breathing(found, meter)
     arch = rng.choice(((1, 1, -1, -1), (-1, -1, 1, 1), (2, -1, -1, 0), (1, -1, 1, -2), (-2, 1, 1, 0), (0, 1, 0, -1)))
     contour = [arch[index * 4 // max(1, len(found)) % 4] + rng.choice((-1, 0, 0, 0, 1)) for index in range(len(found))]
     return Motif(tuple(found), tuple(contour), rng.uniform(0.25, 0.7))
+
+
+def _breathing(found: list[Hit], meter: Meter) -> list[Hit]:
+    """A busy motif leaves its last beat to the singer's breath, and rests a little on the note before it."""
+    end = 2 * meters.steps(meter) - meters.beat_steps(meter)[-1]
+    kept = [hit for hit in found if hit.step < end]
+    if len(found) <= 6 or len(kept) < 4:
+        return found
+    last = kept[-1]
+    return [*kept[:-1], replace(last, length=max(last.length, min(4, end - last.step)))]
 
 
 def _nudged(hit: Hit, meter: Meter, rng: random.Random) -> Hit:

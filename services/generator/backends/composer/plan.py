@@ -76,7 +76,7 @@ class Plan:
         """The plan as the listener reads it."""
         bars = self.form[0][1]
         length = f"{bars} bars" if bars != 1 else "1 bar"
-        parts = [self.style_name, f"{self.bpm:g} bpm", self._shown_key, str(self.meter), length]
+        parts = [self.style_name, f"{self.bpm:g} bpm", self.shown_key, str(self.meter), length]
         if len(self.form) > 1:
             parts.append(" ".join(label for label, _ in self.form))
         if self.only:
@@ -90,7 +90,8 @@ class Plan:
         return " · ".join(parts)
 
     @property
-    def _shown_key(self) -> str:
+    def shown_key(self) -> str:
+        """The key with its mode, as it can be asked for again."""
         plain = self.mode in {"major", "minor"}
         return self.key if plain else theory.mode_name(self.tonic, self.mode)
 

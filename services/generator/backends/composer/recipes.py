@@ -66,7 +66,7 @@ def recipe_of(job: Job, seed: int, plan: Plan) -> Recipe:
     """Enough to compose it again: figures are given as they became, so that they hold whatever the prompt says."""
     options: dict[str, str | int | float | bool | None] = {
         "bpm": plan.bpm,
-        "key": plan.key,
+        "key": plan.shown_key,
         "meter": str(plan.meter),
         "piece": job.piece,
         "development": plan.development,

@@ -31,7 +31,8 @@ _BARE: Final = re.compile(r"(?<![\w./])(?:at|@|a)?\s*(\d{2,3})(?=\s*(?:,|$|with\
 _MACHINES: Final = frozenset({"101", "106", "303"})
 _KEY: Final = re.compile(
     r"(?<![\w#♯♭])([A-Ga-g])\s*[- ]?(#|♯|b|♭|sharp|flat)?\s*[- ]?"
-    r"(major|minor|maj|min|dorian|phrygian|lydian|mixolydian|aeolian|ionian|blues)\b(?!\s+(?:key|mode|mood|tonality|scale))"
+    r"(major|minor|maj|min|harmonic[ -]minor|dorian|phrygian|lydian|mixolydian|aeolian|ionian|blues)\b"
+    r"(?!\s+(?:key|mode|mood|tonality|scale))"
 )
 _KEY_SHORT: Final = re.compile(r"(?<![\w#♯♭])(?i:in|key of|key:?|in the key of)\s+([A-G](?:#|♯|b|♭)?m?)(?![\w#♯♭'’])")
 _KEY_ALONE: Final = re.compile(

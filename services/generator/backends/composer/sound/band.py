@@ -24,6 +24,8 @@ from shared.units import Audio
 
 _TIMBRES: Final = 6
 """Shades of velocity that are rendered; the level in between is exact."""
+_STROKES: Final = 3
+"""The same for drums."""
 _LEVEL: Final = 0.1
 """K-weighted amplitude to which a note at full velocity is matched."""
 _RING_S: Final = 2.5
@@ -107,17 +109,15 @@ class Band:
     def _asked(self, one: Instrument, note: Note, held: int) -> Tone:
         """The tone that serves this note: few shades and few lengths, so that notes share renderings."""
         rate = self.clock.rate
-        shade = max(0, min(_TIMBRES - 1, int(note.velocity * _TIMBRES)))
         if one.rings:
             tonic = self.tonic if note.pitch in KICKS and not self._sampled(one) else 0
-            return Tone(note.pitch, (shade + 0.5) / _TIMBRES, round(_RING_S * rate), rate, tonic)
+            return Tone(note.pitch, _shade(note, _STROKES), round(_RING_S * rate), rate, tonic)
         frames = held
         if not one.fits:
             need = max(0.3, held / rate + RELEASE_END * one.release_s)
             frames = round(0.3 * 1.4 ** math.ceil(math.log(need / 0.3, 1.4) - 1e-9) * rate) + 1
-        if isinstance(one.voice, Pad) and not self._sampled(one):
-            shade = _TIMBRES // 2
-        return Tone(note.pitch, (shade + 0.5) / _TIMBRES, frames, rate)
+        plain = isinstance(one.voice, Pad) and not self._sampled(one)
+        return Tone(note.pitch, 0.5 if plain else _shade(note, _TIMBRES), frames, rate)
 
     def _sampled(self, one: Instrument) -> Player | None:
         return self.player if one.patch is not None else None
@@ -169,6 +169,11 @@ class Band:
         loudest = float(np.convolve(heard, np.full(5, 0.2), "valid").max())
         gain = 1.0 if one.rings else _LEVEL / math.sqrt(max(loudest, 1e-10))
         return np.concatenate([[gain], heard.reshape(-1, 2).mean(axis=1)])
+
+
+def _shade(note: Note, shades: int) -> float:
+    """The velocity in the middle of this note's shade."""
+    return (max(0, min(shades - 1, int(note.velocity * shades))) + 0.5) / shades
 
 
 def _loud(one: Instrument, note: Note) -> float:

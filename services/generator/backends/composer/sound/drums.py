@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -111,7 +111,8 @@ def _band(samples: _Samples, low: float, high: float, rate: int) -> _Samples:
     length = 1 << (len(samples) + 512).bit_length()
     f = np.fft.rfftfreq(length, 1.0 / rate)
     gain = 1.0 / np.sqrt((1.0 + (low / np.maximum(f, 1.0)) ** 4) * (1.0 + (f / high) ** 4))
-    return np.asarray(np.fft.irfft(np.fft.rfft(samples, length) * gain, length)[: len(samples)])
+    spectrum = np.fft.rfft(np.asarray(samples, np.float32), length) * gain.astype(np.float32)
+    return np.asarray(np.fft.irfft(spectrum, length)[: len(samples)])
 
 
 def _smooth(samples: _Samples, cutoff: float, rate: int) -> _Samples:
@@ -150,11 +151,19 @@ def _clap(_kit: Kit, tone: Tone) -> _Samples:
     return _band(noise(tone.frames, 3), 850.0, 3800.0, tone.rate) * shape
 
 
+def _squares(frequencies: Iterable[float], t: _Samples) -> _Samples:
+    """Square waves of these frequencies, summed."""
+    total = np.zeros(len(t), np.float32)
+    for frequency in frequencies:
+        total += np.where((frequency * t) % 1.0 < 0.5, np.float32(1.0), np.float32(-1.0))
+    return total
+
+
 def _metal(kit: Kit, tone: Tone, seconds: float, low: float, sizzle: float = 0.5) -> _Samples:
     """Six squares far from any harmony, as in an old drum machine, with some noise above."""
     t = tone.times
-    frequencies = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0]) * 1.9 * kit.metal
-    tones = np.sign(np.sin(2.0 * np.pi * np.outer(frequencies, t))).sum(axis=0) * 0.1
+    frequencies = (1.9 * kit.metal * f for f in (205.3, 304.4, 369.6, 522.7, 540.0, 800.0))
+    tones = 0.1 * _squares(frequencies, t)
     return _band(tones + sizzle * noise(tone.frames, 4), low, 15_000.0, tone.rate) * decay(t, seconds)
 
 
@@ -181,7 +190,7 @@ def _ride(kit: Kit, tone: Tone) -> _Samples:
 
 def _crash(_kit: Kit, tone: Tone) -> _Samples:
     t = tone.times
-    tones = np.sign(np.sin(2.0 * np.pi * np.outer([523.0, 787.0, 1153.0, 1531.0, 2111.0], t))).sum(axis=0) * 0.16
+    tones = 0.16 * _squares((523.0, 787.0, 1153.0, 1531.0, 2111.0), t)
     return _band(tones + noise(tone.frames, 9), 3200.0, 13_000.0, tone.rate) * (
         0.6 * decay(t, 0.12) + 0.5 * decay(t, 0.75)
     )

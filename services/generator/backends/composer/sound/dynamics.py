@@ -5,7 +5,6 @@ Followers work on steps of a few frames; gains in between are interpolated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -30,9 +29,9 @@ def driven(section: Audio, amount: float) -> Audio:
     return np.asarray(bent - bent.mean(axis=0), np.float32)
 
 
-def phrasing(sections: Sequence[Audio], rate: int) -> float:
+def phrasing(piece: Audio, rate: int) -> float:
     """How much further than it does the level of a phrase should move, in decibels a decibel."""
-    whole = np.concatenate([section[:, 0] + section[:, 1] for section in sections])
+    whole = piece[:, 0] + piece[:, 1]
     seconds = max(2, len(whole) // rate)
     power = np.square(whole[: len(whole) // seconds * seconds].reshape(seconds, -1)).mean(axis=1)
     soft, loud = np.percentile(10.0 * np.log10(power + 1e-6), [5, 95])

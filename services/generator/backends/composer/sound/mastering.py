@@ -8,7 +8,7 @@ What is decided from measurement (equaliser, width, gain) is decided for the pie
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from services.generator.backends.composer.sound.tone import noise
 from shared.units import Audio
 
 TARGET_LUFS: Final = -16.0
+Bounds: TypeAlias = Sequence[tuple[int, int]]
 _WORKING_LUFS: Final = -17.0
 """Level at which saturation and glue work."""
 
@@ -31,41 +32,46 @@ _TARGET_DB: Final = np.array(
     [-12, -5, -1, 0, -0.5, -1, -2, -3, -4.2, -5.7, -7.5, -9.5, -11.7, -14, -16.5, -19.5, -23, -27, -33], float
 )
 """Power in half octaves, the mean of much recorded music; the equaliser goes part of the way towards it."""
-_BASS_IS_MONO: Final = 200.0
+_BASS_IS_MONO: Final = 220.0
 _TOWARDS: Final = 0.55
 _MOST_DB: Final = 4.5
 _SIDE_DB: Final = (-9.0, -5.5)
 """Range of side against middle that the width is brought into."""
+_LEAST_SIDE_DB: Final = -10.5
+"""What is left at the least when the bass has gone to the middle."""
 
 
 def master(
-    mixes: Sequence[Audio], space: Space, rate: int, seed: int, *, beat: bool, check: Callable[[], None]
-) -> list[Audio]:
-    """Mastered sections of the same lengths, each an exact circle.
+    mix: Audio, bounds: Bounds, space: Space, rate: int, seed: int, *, beat: bool, check: Callable[[], None]
+) -> Audio:
+    """The mastered piece: every section an exact circle, as before. ``mix`` is used up, so that memory is not.
 
-    ``mixes`` are the desk's sections, float32 ``(frames, 2)``. Music without a ``beat`` is left as even as it is.
-    ``check`` is called between steps, and raises where the job was called back.
+    ``mix`` is the desk's sections end to end, float32 ``(frames, 2)``, ``bounds`` the first frame and end of each.
+    Music without a ``beat`` is left as even as it is. ``check`` is called between steps, and raises where the job was
+    called back.
     """
-    power, middle, side = _spectrum(mixes, rate)
+    sections = [mix[start:end] for start, end in bounds]
+    power, middle, side = _spectrum(sections, rate)
     if power.sum() < 1e-12:
-        return [np.zeros_like(mix) for mix in mixes]
+        mix[:] = 0.0
+        return mix
     curve_db = _equaliser(power, space)
     width = space.width * _width(middle, side * space.width**2, curve_db)
-    sections = []
-    for mix in mixes:
+    for section in sections:
         check()
-        sections.append(_shaped(mix, rate, curve_db, width, space))
-    gain = np.float32(10.0 ** ((_WORKING_LUFS - _loudness(sections, rate)) / 20.0))
+        section[:] = _shaped(section, rate, curve_db, width, space)
+    mix *= np.float32(10.0 ** ((_WORKING_LUFS - integrated_loudness(mix, rate)) / 20.0))
     for index, section in enumerate(sections):
         check()
-        worn = _worn(section * gain, space.lofi, rate, seed + index) if space.lofi > 0.0 else section * gain
-        sections[index] = driven(worn, space.saturation)
-    more = phrasing(sections, rate) if beat else 0.0
-    for index, section in enumerate(sections):
+        if space.lofi > 0.0:
+            section[:] = _worn(section, space.lofi, rate, seed + index)
+        section[:] = driven(section, space.saturation)
+    more = phrasing(mix, rate) if beat else 0.0
+    for section in sections:
         check()
-        sections[index] = glued(section, space.glue, more, rate)
+        section[:] = glued(section, space.glue, more, rate)
     check()
-    return _at_loudness(sections, rate)
+    return _at_loudness(mix, bounds, rate)
 
 
 def _spectrum(
@@ -107,8 +113,13 @@ def _equaliser(power: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
 
 def _width(middle: NDArray[np.float64], side: NDArray[np.float64], curve_db: NDArray[np.float64]) -> float:
     gain = 10.0 ** (curve_db / 10.0)
-    ratio = 10.0 * np.log10(max(float((side * gain).sum()), 1e-12) / max(float((middle * gain).sum()), 1e-12))
-    return float(10.0 ** (np.clip(np.clip(ratio, *_SIDE_DB) - ratio, -8.0, 12.0) / 20.0))
+    kept = side * high_pass(_CENTRES, _BASS_IS_MONO, 8) ** 2
+    whole, left = (
+        10.0 * np.log10(max(float((part * gain).sum()), 1e-12) / max(float((middle * gain).sum()), 1e-12))
+        for part in (side, kept)
+    )
+    wider = max(float(np.clip(whole, *_SIDE_DB)) - whole, _LEAST_SIDE_DB - left)
+    return float(10.0 ** (np.clip(wider, -8.0, 12.0) / 20.0))
 
 
 def _shaped(mix: Audio, rate: int, curve_db: NDArray[np.float64], width: float, space: Space) -> Audio:
@@ -120,7 +131,7 @@ def _shaped(mix: Audio, rate: int, curve_db: NDArray[np.float64], width: float, 
         if space.lofi > 0.0:
             both *= low_pass(hertz, 15_000.0 * (0.36 ** min(1.0, space.lofi)), 2)
             both *= high_pass(hertz, 30.0 + 40.0 * space.lofi, 2) * shelf(hertz, 250.0, 1.5 * space.lofi, high=False)
-        return np.stack([both, both * np.float32(width) * high_pass(hertz, _BASS_IS_MONO, 6)])
+        return np.stack([both, both * np.float32(width) * high_pass(hertz, _BASS_IS_MONO, 8)])
 
     middle_side = np.stack([(mix[:, 0] + mix[:, 1]) * 0.5, (mix[:, 0] - mix[:, 1]) * 0.5], axis=1)
     shaped = filtered(np.asarray(middle_side, np.float32), rate, gain)
@@ -147,18 +158,16 @@ def _worn(section: Audio, amount: float, rate: int, seed: int) -> Audio:
     return np.asarray(worn, np.float32)
 
 
-def _at_loudness(sections: Sequence[Audio], rate: int) -> list[Audio]:
+def _at_loudness(mix: Audio, bounds: Bounds, rate: int) -> Audio:
     """Brought to the loudness by one gain, under the limiter; the gain makes up for what that took."""
-    gain_db = TARGET_LUFS - _loudness(sections, rate)
-    finished: list[Audio] = []
+    gain_db = TARGET_LUFS - integrated_loudness(mix, rate)
+    finished = np.empty_like(mix)
     for _ in range(4):
-        finished = [limited(section * np.float32(10.0 ** (gain_db / 20.0)), rate) for section in sections]
-        error = TARGET_LUFS - _loudness(finished, rate)
+        gain = np.float32(10.0 ** (gain_db / 20.0))
+        for start, end in bounds:
+            finished[start:end] = limited(mix[start:end] * gain, rate)
+        error = TARGET_LUFS - integrated_loudness(finished, rate)
         if abs(error) < 0.1:
             break
         gain_db += error
     return finished
-
-
-def _loudness(sections: Sequence[Audio], rate: int) -> float:
-    return float(integrated_loudness(np.concatenate(list(sections)), rate))

@@ -77,29 +77,28 @@ def render_piece(
     band = Band(clock, score.tonic, _player() if samples else None, control.check)
     sections = score.sections if fold else (_played_through(score),)
     end = bounds[-1][1] if bounds else 0
-    lengths = [stop - start for start, stop in bounds] if fold else [end + round((_TAIL_S + _APART_S) * sample_rate)]
-    gains = _levels(sections, lengths, band)
+    laps = bounds if fold else ((0, end + round((_TAIL_S + _APART_S) * sample_rate)),)
+    gains = _levels(sections, [stop - start for start, stop in laps], band)
     control.say(0.15)
-    mixes: list[Audio] = []
+    mix = np.empty((laps[-1][1] if laps else 0, 2), np.float32)
     kept: dict[str, list[Audio]] = {part.name: [] for section in sections for part in section.parts} if stems else {}
-    for index, (section, length) in enumerate(zip(sections, lengths, strict=True)):
-        desk = Desk(length, score.space, clock)
+    for index, (section, (start, stop)) in enumerate(zip(sections, laps, strict=True)):
+        desk = Desk(stop - start, score.space, clock)
         pump = desk.pump(_kicks(section))
 
-        def strips(parts: Iterable[Part], frames: int = length) -> Iterator[Strip]:
+        def strips(parts: Iterable[Part], frames: int = desk.frames) -> Iterator[Strip]:
             for part in parts:
                 control.check()
                 yield _strip(part, frames, band, gains[part.name], wrap=fold)
 
-        mixes.append(desk.mix(strips(section.parts), pump))
+        mix[start:stop] = desk.mix(strips(section.parts), pump)
         for name, parts in kept.items():
             parts.append(desk.mix(strips(part for part in section.parts if part.name == name), pump))
         control.say(0.15 + 0.6 * (index + 1) / len(sections))
     control.check()
     beat = any(_kicks(section) for section in sections)
-    mastered = master(mixes, score.space, sample_rate, score.tuning_seed, beat=beat, check=control.check)
+    whole = master(mix, laps, score.space, sample_rate, score.tuning_seed, beat=beat, check=control.check)
     control.say(1.0)
-    whole = mastered[0] if len(mastered) == 1 else np.concatenate(mastered)
     apart = {name: np.concatenate(parts) for name, parts in kept.items()}
     if not fold:
         whole = _ended(whole, sample_rate)

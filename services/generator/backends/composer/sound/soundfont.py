@@ -108,6 +108,8 @@ class Player:
     """
 
     def __init__(self, library: str, font: Path) -> None:
+        if not _looks_right(font):
+            raise _unreadable(font)
         self.font = font
         self._lib = _declared(ctypes.CDLL(library))
         self._synths: dict[int, tuple[int, int]] = {}
@@ -156,12 +158,25 @@ class Player:
             synth = self._lib.new_fluid_synth(settings)
             font_id = self._lib.fluid_synth_sfload(synth, os.fsencode(self.font), 0) if synth else -1
             if font_id < 0:
-                raise BackendUnavailable(
-                    f"The SoundFont {self.font} cannot be read: instruments are synthesised instead; "
-                    f"to mend it: {INSTALL_HINT}"
-                )
+                raise _unreadable(self.font)
             self._synths[rate] = (synth, font_id)
         return self._synths[rate]
+
+
+def _looks_right(font: Path) -> bool:
+    """Whether the file begins as a SoundFont does; libraries that FluidSynth asks next complain aloud of others."""
+    try:
+        with font.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head[:4] == b"RIFF" and head[8:] == b"sfbk"
+
+
+def _unreadable(font: Path) -> BackendUnavailable:
+    return BackendUnavailable(
+        f"The SoundFont {font} cannot be read: instruments are synthesised instead; to mend it: {INSTALL_HINT}"
+    )
 
 
 def _folders() -> Iterator[Path]:
