@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from shared.errors import LinkError, ProtocolError
-from shared.messages import Answer, AnyMessage, Command, Status, decode, encode
+from shared.messages import Answer, AnyMessage, Command, Heartbeat, Progress, Status, decode, encode
 from shared.paths import Paths
 from shared.topology import COMMANDS, STATUS, STATUS_IN, Channel, Role
 
@@ -81,7 +81,9 @@ class Link:
             frames.insert(0, to)
         elif isinstance(message, Status):
             frames.insert(0, message.service.encode())
-        return self.send_frames(frames)
+        sent = self.send_frames(frames)
+        self._note("sent to" if sent else "not taken by", message)
+        return sent
 
     def receive(self) -> Received | None:
         """The next message that can be understood, or None if there is none now."""
@@ -90,12 +92,19 @@ class Link:
             if self._role is Role.SUB and len(frames) > 1:
                 frames.pop(0)
             try:
-                return Received(decode(frames[0] if frames else b""), peer, frames[1] if len(frames) > 1 else None)
+                message = decode(frames[0] if frames else b"")
+                self._note("came on", message)
+                return Received(message, peer, frames[1] if len(frames) > 1 else None)
             except ProtocolError as error:
                 self.malformed += 1
                 if self.malformed == 1:
                     log.warning("Dropped on %s: %s Further ones are only counted.", self.channel.name, error)
         return None
+
+    def _note(self, what: str, message: AnyMessage) -> None:
+        """Log a message in detail, but for those that come many times a second."""
+        if log.isEnabledFor(logging.DEBUG) and not isinstance(message, Status | Progress | Heartbeat):
+            log.debug("%s %s: %.400s", what, self.channel.name, message)
 
     def send_frames(self, frames: list[bytes]) -> bool:
         """Send bare frames (the PCM tap). False if nothing could take them."""

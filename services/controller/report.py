@@ -16,6 +16,7 @@ def described(loop: Loop) -> dict[str, Any]:
     recipe = loop.recipe
     return {
         "loop_id": loop.loop_id,
+        "path": loop.path,
         "title": loop.title,
         "artist": loop.artist,
         "genre": loop.genre,

@@ -21,6 +21,7 @@ from pathlib import Path
 from shared.bus import Bus, Link, Received
 from shared.messages import ServiceState, Status
 from shared.paths import Paths
+from shared.runtime import verbosity
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class ServiceLoop:
 
     def __init__(self, paths: Paths) -> None:
         self.bus = Bus(paths)
+        self._paths = paths
         self._handlers: dict[Link, Callable[[Received], None]] = {}
         self._frame_handlers: dict[Link, Callable[[list[bytes]], None]] = {}
         self._timers: list[tuple[float, int, float, Callable[[], None]]] = []
@@ -90,6 +92,7 @@ class ServiceLoop:
         """Wait and handle until stopped, then close the links. SIGTERM and SIGINT stop it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
+        self.every(verbosity.LOOK_S, verbosity.Verbosity(self._paths).look)
         try:
             while not self._stopping:
                 self.turn(_LONGEST_WAIT_S)

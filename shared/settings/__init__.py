@@ -3,7 +3,7 @@
 One section per service, one module per section; ``fields`` says what a setting may be, ``store`` reads and writes.
 """
 
-from shared.settings.fields import Field
+from shared.settings.fields import Field, Value
 from shared.settings.store import Settings, change, fields, find_field, load, read_value
 
-__all__ = ["Field", "Settings", "change", "fields", "find_field", "load", "read_value"]
+__all__ = ["Field", "Settings", "Value", "change", "fields", "find_field", "load", "read_value"]

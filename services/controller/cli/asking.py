@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -83,6 +85,28 @@ class Refused(InfiniLoopError):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.text)
         self.exit_code = answer.exit_code or 1  # type: ignore[misc]
+
+
+def ask_listener(question: str, otherwise: str) -> str:
+    """Put a question and return what was typed: in the shell by its own line, else on a terminal.
+
+    Raises
+    ------
+    UsageError
+        Nobody is there who could answer; it says ``otherwise``.
+    click.Abort
+        Ctrl-C or Ctrl-D.
+    """
+    ask: Callable[[str], str] | None = click.get_current_context().find_root().obj
+    if ask is None and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(otherwise)
+    try:
+        if ask is not None:
+            return ask(question).strip()
+        click.echo(question, nl=False, err=True)
+        return input().strip()
+    except (EOFError, KeyboardInterrupt):
+        raise click.Abort from None
 
 
 def say(text: str, *, as_json: bool, **data: Any) -> None:

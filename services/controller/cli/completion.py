@@ -1,72 +1,101 @@
-"""Completion in the interactive shell: commands and options from click itself, settings, presets and files."""
+"""Completion: the words that may come next, for every shell, and ``infiniloop completion`` that installs it."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
 
 import click
-from click.shell_completion import CompletionItem, ShellComplete
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
-from prompt_toolkit.document import Document
+from click.shell_completion import CompletionItem
 
 from shared import settings
-from shared.errors import SettingError
+from shared.errors import SettingError, StoreError, UsageError
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+VARIABLE = "_INFINILOOP_COMPLETE"
+SHELLS = ("bash", "zsh", "fish")
+_BEGINNINGS = MappingProxyType(
+    {
+        "bash": (".bashrc", 'eval "$(infiniloop completion bash)"'),
+        "zsh": (
+            ".zshrc",
+            '(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\neval "$(infiniloop completion zsh)"',
+        ),
+        "fish": (".config/fish/completions/infiniloop.fish", "infiniloop completion fish | source"),
+    }
+)
+"""Where each shell reads on its start, and what it is to read there."""
 
 
-class ShellCompleter(Completer):
-    """Completes the word before the cursor."""
+@click.command()
+@click.argument("shell", required=False, type=click.Choice(SHELLS))
+@click.option("--install", is_flag=True, help="Have every new shell complete, by a line in its start-up file.")
+def completion(shell: str | None, install: bool) -> None:
+    """Print or install completion for bash, zsh or fish.
 
-    def __init__(self, root: click.Group) -> None:
-        self._click = ShellComplete(root, {}, "infiniloop", "_INFINILOOP_COMPLETE")
-        self._files = PathCompleter(expanduser=True)
+    Without SHELL it is the one that you use: infiniloop completion --install.
+    """
+    from click.shell_completion import get_completion_class
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        split = _split(document.text_before_cursor)
-        if split is None:
-            return
-        before, word = split
-        if before[:1] == ["set"] and len(before) <= 2:
-            yield from _completions(_settings(before[1:]), word)
-            return
-        items = [*_extra(before), *self._click.get_completions(before, word)]
-        if any(item.type in ("file", "dir") for item in items):
-            yield from self._files.get_completions(Document(word, len(word)), complete_event)
-            return
-        yield from _completions(items, word)
+    from services.controller.cli.root import infiniloop
+
+    shell = shell or Path(os.environ.get("SHELL", "")).name
+    complete = get_completion_class(shell)
+    if complete is None or shell not in SHELLS:
+        raise UsageError(f"Say which shell, {', '.join(SHELLS)}: infiniloop completion bash --install.")
+    if not install:
+        click.echo(complete(infiniloop, {}, "infiniloop", VARIABLE).source())
+        return
+    click.echo(_install(shell, Path.home()))
 
 
-def _split(text: str) -> tuple[list[str], str] | None:
-    """The whole words before, and the beginning of the one at the cursor; None within an open quotation."""
+def _install(shell: str, home: Path) -> str:
+    """Add what the shell is to read, once; returns the sentence that says so."""
+    name, line = _BEGINNINGS[shell]
+    path = home / name
     try:
-        words = shlex.split(text)
-    except ValueError:
-        return None
-    if not words or text[-1:].isspace():
-        return words, ""
-    return words[:-1], words[-1]
+        there = path.read_text() if path.exists() else ""
+        if line in there:
+            return f"{path} has it already: open a new {shell}."
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(f"{'' if there.endswith(chr(10)) or not there else chr(10)}{line}\n")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({(error.strerror or str(error)).lower()}).") from error
+    return f"Added to {path}: open a new {shell}, and Tab completes."
 
 
-def _extra(before: list[str]) -> list[CompletionItem]:
-    if before and before[-1] == "--preset":
-        from services.controller.presets.store import read_catalogue
-
-        return [CompletionItem(name, help=preset.title) for name, preset in read_catalogue().items()]
-    return [CompletionItem(word, help="leave") for word in ("quit", "help")] if not before else []
+def setting_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names of settings."""
+    return [CompletionItem(each.name, help=each.help) for each in settings.fields() if each.name.startswith(begun)]
 
 
-def _settings(given: list[str]) -> list[CompletionItem]:
-    if not given:
-        return [CompletionItem(each.name, help=each.help) for each in settings.fields()]
+def setting_values(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What the setting that was named may be."""
+    return _values(str(context.params.get("key") or ""), begun)
+
+
+def values_of(key: str) -> Complete:
+    """What this setting may be."""
+    return lambda _context, _parameter, begun: _values(key, begun)
+
+
+def preset_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names of presets, the listener's own among them."""
+    from services.controller.presets.store import open_book
+    from shared.paths import Paths
+
+    book, _ = open_book(Paths.from_environment())
+    found = book.presets.values()
+    return [CompletionItem(preset.name, help=preset.title) for preset in found if preset.name.startswith(begun)]
+
+
+def _values(key: str, begun: str) -> list[CompletionItem]:
     try:
-        chosen = settings.find_field(given[0])
+        chosen = settings.find_field(key)
     except SettingError:
         return []
-    return [CompletionItem(value) for value in chosen.choices]
-
-
-def _completions(items: Iterable[CompletionItem], word: str) -> Iterator[Completion]:
-    for item in items:
-        value = str(item.value)
-        if value.startswith(word):
-            yield Completion(value, start_position=-len(word), display_meta=item.help or "")
+    return [CompletionItem(value) for value in chosen.choices if value.startswith(begun)]

@@ -58,6 +58,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "save": Entry(f"{_CLI}.saving:save", TUNE, "Save the loop that plays to FILE."),
         "set": Entry(f"{_CLI}.tuning:set_", TUNE, "Change one setting, now and for good."),
         "settings": Entry(f"{_CLI}.tuning:settings", TUNE, "List every setting with its value and what is allowed."),
+        "validate": Entry(f"{_CLI}.validate:validate", TUNE, "Say whether an audio file is sound."),
         "generate": Entry(f"{_CLI}.generate:generate", MAKE, "Make clips or loops from the words of PROMPT."),
         "analyze": Entry("services.analyzer.cli:analyze", MAKE, "Find the best loop in an audio FILE."),
         "render": Entry(f"{_CLI}.render:render", MAKE, "Write the station's programme to a file."),
@@ -66,6 +67,10 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "keys": Entry(f"{_CLI}.keys:keys", MAKE, "Let generators on other machines join, and see who may."),
         "stats": Entry(f"{_CLI}.stats:stats", LOOK, "Show what making music costs on this machine."),
         "doctor": Entry(f"{_CLI}.doctor:doctor", LOOK, "Say what works here, what is missing, and how to mend it."),
+        "debug": Entry(f"{_CLI}.tuning:debug", LOOK, "Log everything, or no longer; without a word, say which."),
+        "completion": Entry(
+            f"{_CLI}.completion:completion", LOOK, "Print or install completion for bash, zsh or fish."
+        ),
         "service": Entry(f"{_CLI}.service:service", LOOK, "Run one service in the foreground."),
         "precheck": Entry(f"{_CLI}.launching:precheck", "", "Say why a station cannot begin here."),
         "station": Entry(f"{_CLI}.launching:station", "", "Run the whole station until it is ended."),

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from services.controller.cli.asking import PromptCommand, ask_station, is_running, json_option, say
+from services.controller.cli.completion import preset_names, values_of
 from shared.errors import InfiniLoopError, UsageError
 from shared.paths import Paths
 from shared.runtime.locks import FileLock, is_locked
@@ -26,14 +28,34 @@ LOG_BYTES = 5_000_000
 @click.command(cls=PromptCommand)
 @click.argument("words", nargs=-1, metavar="[PROMPT]")
 @click.option("-p", "--prompt", help="The same as PROMPT.")
-@click.option("--preset", help="A named prompt; `infiniloop presets` lists them.")
-@click.option("--backend", help="What makes the music: auto, musicgen, musicgpt or composer.")
-@click.option("-m", "--model", help="The model's size.")
+@click.option(
+    "--preset",
+    shell_complete=preset_names,
+    help="A named prompt; `infiniloop presets` lists them. It may carry settings.",
+)
+@click.option(
+    "--backend",
+    shell_complete=values_of("backend"),
+    help="What makes the music: auto, musicgen, musicgpt or composer.",
+)
+@click.option(
+    "-m", "--model", shell_complete=values_of("model"), help="The model: small, medium, large or a variant of these."
+)
+@click.option("-d", "--duration", metavar="S", help="Clip length, 5 to 30 seconds; kept as a setting.")
+@click.option("--minlength", metavar="S", help="Loop at least: seconds, bars as 8bars, or auto; kept as a setting.")
+@click.option("--minduration", metavar="S", help="Song length, 10 to 300 seconds; kept as a setting.")
+@click.option(
+    "--driver",
+    shell_complete=values_of("driver"),
+    help="How sound leaves: auto, pulse, alsa, dsp, jack or null; kept as a setting.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tell all about the station on standard error.")
 @json_option
-def start(words: tuple[str, ...], as_json: bool, **given: str | None) -> None:
-    """Play; with PROMPT, play that. Begins a station in the background if none runs.
+def start(words: tuple[str, ...], verbose: bool, as_json: bool, **given: str | None) -> None:
+    """Play; with PROMPT, play that.
 
-    A prompt that begins with - comes after --: infiniloop start -- "-weird- music".
+    Begins a station in the background if none runs. A prompt that begins with - comes after --:
+    infiniloop start -- "-weird- music".
     """
     paths = Paths.from_environment()
     asked = _checked(words, given, paths)
@@ -41,15 +63,38 @@ def start(words: tuple[str, ...], as_json: bool, **given: str | None) -> None:
     if begun:
         begin_in_background(paths)
     answer = ask_station("start", timeout_s=UP_WITHIN_S, paths=paths, **asked)
+    if verbose:
+        _tell_all(paths)
     say(answer.text, as_json=as_json, started=begun)
 
 
-def _checked(words: tuple[str, ...], given: dict[str, str | None], paths: Paths) -> dict[str, str]:
+def _tell_all(paths: Paths) -> None:
+    """What the station does, with what settings, and where its log is."""
+    from services.controller.cli.status import told
+    from services.controller.listing import listed
+    from shared.settings import load
+
+    click.echo(told(ask_station("status", paths=paths).data), err=True)
+    for entry in listed(load(paths)[0]):
+        if entry["key"].partition(".")[0] in ("generator", "analyzer", "player") and entry["value"] != "":
+            click.echo(f"  {entry['key']:<24} {entry['value']}", err=True)
+    click.echo(f"  log      {log_of(paths)}", err=True)
+
+
+def log_of(paths: Paths) -> str:
+    """Where a station's log is: in a file, or wherever one in the foreground was begun."""
+    if is_locked(paths.runtime, "station"):
+        return str(paths.logs / "station.log")
+    return "the terminal where the station was begun"
+
+
+def _checked(words: tuple[str, ...], given: dict[str, str | None], paths: Paths) -> dict[str, Any]:
     """What was asked for, refused here already where it is wrong: no station is begun for a mistake."""
     from services.controller.commands import check_prompt
     from shared.settings import find_field
 
-    asked = {name: value for name, value in given.items() if value is not None}
+    settings = {name: given.pop(name) for name in ("duration", "minlength", "minduration", "driver")}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if words:
         if "prompt" in asked:
             raise UsageError("Give the prompt once: as PROMPT or with --prompt.")
@@ -65,6 +110,8 @@ def _checked(words: tuple[str, ...], given: dict[str, str | None], paths: Paths)
     for name in ("backend", "model"):
         if name in asked:
             asked[name] = str(find_field(name).check(asked[name]))
+    if kept := {name: find_field(name).check(value) for name, value in settings.items() if value is not None}:
+        asked["settings"] = kept
     return asked
 
 

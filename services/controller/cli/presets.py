@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from services.controller.cli.completion import preset_names
 from services.controller.presets import store
 from services.controller.presets.store import CATEGORIES, MergeRule, Preset, PresetBook
 from shared.errors import UsageError
@@ -42,7 +43,7 @@ def presets(context: click.Context, category: str | None, as_json: bool) -> None
 
 
 @presets.command()
-@click.argument("name")
+@click.argument("name", shell_complete=preset_names)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")
 def show(name: str, as_json: bool) -> None:
     """Show one preset whole."""
@@ -74,7 +75,7 @@ def add(name: str, prompt: str, title: str, category: str, given: tuple[str, ...
 
 
 @presets.command()
-@click.argument("name")
+@click.argument("name", shell_complete=preset_names)
 @click.option("--prompt", help="The new words.")
 @click.option("--title", help="What the list shows.")
 @click.option("--category", help="Where the list shows it.")
@@ -94,7 +95,7 @@ def edit(name: str, prompt: str | None, title: str | None, category: str | None,
 
 
 @presets.command()
-@click.argument("name")
+@click.argument("name", shell_complete=preset_names)
 def remove(name: str) -> None:
     """Take a preset away; ours come back with `reset`."""
     _change(_open().remove(name), f"Removed {name}.")

@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 from click.shell_completion import CompletionItem
@@ -73,16 +73,23 @@ def infiniloop(context: click.Context) -> None:
         context.exit(run_shell())
 
 
-def run_command(arguments: Sequence[str]) -> int:
-    """Run one command; an error of ours is one sentence on standard error. Returns the exit code."""
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
+
+
+def run_command(arguments: Sequence[str], ask: Callable[[str], str] | None = None) -> int:
+    """Run one command; an error of ours is one sentence on standard error. Returns the exit code.
+
+    ``ask`` puts a question to the listener, where the terminal's own way is not to be used.
+    """
     try:
-        result = infiniloop.main(list(arguments), prog_name="infiniloop", standalone_mode=False)
+        result = infiniloop.main(list(arguments), prog_name="infiniloop", standalone_mode=False, obj=ask)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else 1
     except click.Abort:
-        return 130
+        return INTERRUPTED
     except click.ClickException as error:
         click.echo(f"infiniloop: {_sentence(error)}", err=True)
         return error.exit_code
@@ -104,10 +111,13 @@ def _sentence(error: click.ClickException) -> str:
 def main() -> None:
     """Run the command line and leave with its exit code."""
     logging.basicConfig(
-        level=logging.DEBUG if os.environ.get("INFINILOOP_DEBUG") else logging.INFO,
+        level=logging.INFO,
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    if os.environ.get("INFINILOOP_DEBUG"):
+        for name in ("services", "shared"):
+            logging.getLogger(name).setLevel(logging.DEBUG)
     try:
         code = run_command(sys.argv[1:])
         sys.stdout.flush()

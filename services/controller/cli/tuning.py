@@ -1,4 +1,7 @@
-"""The commands that tune the station: set, settings, volume. Without a station they change the file it will read."""
+"""The commands that tune the station: set, settings, volume, debug.
+
+Without a station they change the file that it will read.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from typing import Any
 
 import click
 
-from services.controller.cli.asking import ask_station, is_running, json_option, say
+from services.controller.cli.asking import ask_listener, ask_station, is_running, json_option, say
+from services.controller.cli.completion import setting_names, setting_values
+from services.controller.cli.launching import log_of
 from services.controller.listing import listed
 from shared import settings as store
 from shared.paths import Paths
@@ -14,11 +19,31 @@ from shared.settings.store import set_aside_broken
 
 
 @click.command(name="set", context_settings={"ignore_unknown_options": True})
-@click.argument("key")
-@click.argument("value")
+@click.argument("key", required=False, shell_complete=setting_names)
+@click.argument("value", required=False, shell_complete=setting_values)
 @json_option
-def set_(key: str, value: str, as_json: bool) -> None:
-    """Change one setting, now and for good. `infiniloop settings` lists them."""
+def set_(key: str | None, value: str | None, as_json: bool) -> None:
+    """Change one setting, now and for good.
+
+    What is not given is asked for, with what is allowed. `infiniloop settings` lists them all.
+    """
+    if key is None:
+        width = max(len(each.name) for each in store.fields())
+        for each in store.fields():
+            click.echo(f"  {each.name:<{width}}  {each.help}", err=True)
+        key = ask_listener("Which setting? ", "Say which setting, and its value: `infiniloop settings` lists them.")
+        if not key:
+            say("Nothing was changed.", as_json=as_json)
+            return
+    if value is None:
+        chosen = store.find_field(key)
+        now = _in_words(store.read_value(store.load(Paths.from_environment())[0], chosen))
+        what = f"{chosen.name}: {chosen.help}. Now {now}; allowed: {chosen.allowed}."
+        click.echo(what, err=True)
+        value = ask_listener("New value (Enter keeps it): ", f"Say the value: infiniloop set {chosen.name} VALUE.")
+        if not value:
+            say(f"{chosen.name} stays {now}.", as_json=as_json)
+            return
     say(change_setting(key, value), as_json=as_json)
 
 
@@ -34,7 +59,26 @@ def volume(level: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("key", required=False)
+@click.argument("switch", required=False, type=click.Choice(("on", "off")))
+@json_option
+def debug(switch: str | None, as_json: bool) -> None:
+    """Log everything, or no longer; without a word, say which.
+
+    Every message between the services goes to the station's log, until `debug off`.
+    """
+    paths = Paths.from_environment()
+    if switch is not None:
+        change_setting("controller.debug", switch)
+    on = store.load(paths)[0].controller.debug
+    log = log_of(paths)
+    text = (
+        f"Debug is on: everything is logged in {log}." if on else "Debug is off; `infiniloop debug on` logs everything."
+    )
+    say(text, as_json=as_json, debug=on, log=log)
+
+
+@click.command()
+@click.argument("key", required=False, shell_complete=setting_names)
 @json_option
 def settings(key: str | None, as_json: bool) -> None:
     """List every setting with its value and what is allowed.
@@ -65,10 +109,15 @@ def _print(entries: list[dict[str, Any]]) -> None:
         if part != section:
             section = part
             click.secho(f"\n{section}", bold=True)
-        value = {True: "on", False: "off"}[entry["value"]] if isinstance(entry["value"], bool) else entry["value"]
-        shown = f"{value:g}" if isinstance(value, float) else str(value) or "–"
+        shown = _in_words(entry["value"])
         mark = " " if entry["value"] == entry["default"] else "*"
         click.echo(f" {mark}{name:<{width}}  {shown:<10}  {entry['help']} ({entry['allowed']})")
+
+
+def _in_words(value: store.Value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "–"
 
 
 def change_setting(key: str, value: str) -> str:
@@ -82,4 +131,4 @@ def change_setting(key: str, value: str) -> str:
     if note := set_aside_broken(paths):
         click.echo(f"infiniloop: {note}", err=True)
     store.change(paths, field.key, checked)
-    return f"{field.name} is {value}; it holds when the station starts."
+    return f"{field.name} is {_in_words(checked)}; it holds when the station starts."

@@ -8,7 +8,7 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from services.controller.cli.completion import ShellCompleter
+from services.controller.cli.comfort import ShellCompleter
 from services.controller.cli.live import LiveStatus, live_line
 from services.controller.cli.root import infiniloop
 from services.controller.cli.shell import Shell
@@ -42,7 +42,7 @@ def home(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 @pytest.fixture
 def shell(home: Paths) -> Callable[..., Shell]:
-    return lambda *answers: Shell(home, LiveStatus(home), Listener(*answers))
+    return lambda *answers: Shell(LiveStatus(home), Listener(*answers))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,17 @@ def shell(home: Paths) -> Callable[..., Shell]:
         ("presets show 'no such, here'", "no preset"),
         ("presets add a b c d", "unexpected"),
         ("service nobody", "nobody"),
+        ("quit now", "no words after"),
+        ("start -d 31", "5 to 30"),
+        ("start -d long", "5 to 30"),
+        ("start --minlength 0.5", "1 to 20"),
+        ("start --minduration 301", "10 to 300"),
+        ("start --driver tape", "pulse"),
+        ("start -m huge", "small"),
+        ("debug perhaps", "on"),
+        ("validate /no/such/file.wav", "does not exist"),
+        ("validate current", "infiniloop start"),
+        ("completion tcsh", "bash"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_shell_goes_on(
@@ -75,12 +86,21 @@ def test_a_silent_station_is_left_at_once(shell: Callable[..., Shell]) -> None:
 
 def test_set_shows_what_is_allowed_and_asks(shell: Callable[..., Shell], capsys: pytest.CaptureFixture[str]) -> None:
     assert shell("volume", "").obey("set")
-    assert "0 to 100" in capsys.readouterr().out
-    assert shell("").obey("set driver")
-    assert "pulse, alsa, dsp" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "0 to 100" in said.err
+    assert said.out == "volume stays 70.\n"
+    assert shell("null").obey("set driver")
+    said = capsys.readouterr()
+    assert "pulse, alsa, dsp" in said.err
+    assert "driver is null" in said.out
     assert shell().obey("set driver")  # Ctrl-D at the question
+    assert "Interrupted" in capsys.readouterr().err
+    assert shell("").obey("set")
+    assert capsys.readouterr().out == "Nothing was changed.\n"
     assert shell("x").obey("set colour")
     assert "no setting" in capsys.readouterr().err
+    assert shell("much").obey("set duration")
+    assert "5 to 30" in capsys.readouterr().err
 
 
 def test_the_live_line_tells_what_plays_and_what_is_made() -> None:
@@ -111,6 +131,11 @@ def test_completion_knows_commands_settings_values_and_presets() -> None:
     assert _complete("set driver pu") == {"pulse"}
     assert _complete("set mode ") == set(settings.find_field("mode").choices)
     assert "--category" in _complete("presets --c")
+    assert _complete("presets show jazz-c") == {"jazz-cafe"}
+    assert _complete("start --preset jazz-c") == {"jazz-cafe"}
+    assert _complete("start --driver pu") == {"pulse"}
+    assert _complete("debug ") == {"on", "off"}
+    assert _complete("help presets exp") == {"export"}
     assert _complete("set colour x") == set()
     assert _complete("say 'open") == set()
 
