@@ -2,9 +2,9 @@
 
 Pure: the same loop always gives the same form. A *pass* is one time through a section or a loop; it is made of *spans*,
 stretches of the file that follow one another without a seam. Where a loop has sections or jump points, no pass is
-literally the same more than twice in a row; where it has neither, every third pass carries a gentle move (`moves`), so
-that none is the same more than three times in a row. The move is always back to neutral at the end of its pass, and
-there is at most one in two passes.
+literally the same more than twice in a row; where it has neither, every third pass carries a gentle move (`moves`), or
+its second half again where no moves are wanted, so that none is the same more than three times in a row. The move is
+always back to neutral at the end of its pass, and there is at most one in two passes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from shared.music import Loop, Section
+from shared.units import STATION_RATE
 
 Variation: TypeAlias = Literal["off", "light", "full"]
 Move: TypeAlias = Literal["bass-out", "sweep", "echo"]
@@ -22,6 +23,10 @@ MOVES: dict[Variation, tuple[Move, ...]] = {
     "light": ("bass-out", "sweep"),
     "full": ("bass-out", "echo", "sweep", "echo"),
 }
+_JOIN = STATION_RATE // 50
+"""The second half again follows the end on a bar line: 20 ms hide what differs there."""
+_FREE_JOIN = STATION_RATE
+"""The same without a grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def song(loop: Loop, number: int, variation: Variation = "light", entry: int = 0
 
     The moves go round with the loop's name, so that two songs in a row do not make the same one at the same place.
     """
-    cycle = _cycle(loop)
+    cycle = _cycle(loop, variation)
     taken = cycle[number % len(cycle)]
     moves = MOVES[variation]
     every = _moves_every(loop, variation)
@@ -98,10 +103,28 @@ def _moves_every(loop: Loop, variation: Variation) -> int:
     return 3 if not loop.sections and not loop.jumps else 4
 
 
-def _cycle(loop: Loop) -> tuple[Pass, ...]:
+def _cycle(loop: Loop, variation: Variation) -> tuple[Pass, ...]:
     """The passes that go round and round, chosen so that the end and the beginning together keep the rule too."""
-    if loop.sections:
-        return _of_sections(loop.sections)
+    cycle = _of_sections(loop.sections) if loop.sections else _of_jumps(loop)
+    if len(cycle) > 1 or variation != "off":
+        return cycle
+    again = _again(cycle[0], loop.sections[0].bars if loop.sections else loop.bars)
+    return cycle if again is None else (*cycle, *cycle, again)
+
+
+def _again(plain: Pass, bars: int | None) -> Pass | None:
+    """The pass with its second half once more; None where it is a single bar."""
+    (whole,) = plain.spans
+    length = whole.high - whole.low
+    if bars == 1:
+        return None
+    half = round(length * (bars - bars // 2) / bars) if bars else length // 2
+    join = min(_JOIN if bars else _FREE_JOIN, half // 2, (length - half) // 2)
+    second = Span(whole.low + half, whole.high, whole.low, whole.high, join)
+    return Pass(f"{plain.label}'", (whole, second))
+
+
+def _of_jumps(loop: Loop) -> tuple[Pass, ...]:
     plain = _plain(loop)
     turns = [_turn(loop, number) for number in range(len(loop.jumps))]
     usable = [turn for turn in turns if turn is not None and turn.frames >= loop.frames // 4]

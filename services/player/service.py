@@ -28,6 +28,7 @@ from services.player.engine import Engine
 from services.player.librarian import ROOM_FRAMES
 from services.player.manners import Manners
 from services.player.moves import MoveShop
+from services.player.outputs.alsa import leave_out_the_encoder
 from services.player.outputs.output import Output
 from services.player.outputs.snapcast import SnapcastOutput
 from services.player.reading import Reading
@@ -60,6 +61,8 @@ def run(paths: Paths, settings: Settings) -> None:
     """Play until SIGTERM or SIGINT."""
     return_memory()
     priority.take()
+    if "a52" not in settings.player.output_device:
+        leave_out_the_encoder(paths.runtime / "alsa")
     _Player(paths, settings).run()
 
 

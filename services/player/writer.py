@@ -198,15 +198,15 @@ class Writer:
             self.report = self._engine.report()
 
     def _sound(self, out: Audio) -> None:
-        began = time.monotonic()
         try:
             well = self._output.write(out)
         except OutputError as error:
             log.warning("%s", error)
             self._lost(str(error))
             return
-        lateness = began - self._written - TAP_BLOCK / STATION_RATE if self._written else 0.0
-        self._written = time.monotonic()
+        # From one block's end to the next: a machine that stands still does so within a write as well as between two.
+        before, self._written = self._written, time.monotonic()
+        lateness = self._written - before - TAP_BLOCK / STATION_RATE if before else 0.0
         if lateness > self.health.worst_lateness_s and self.blocks > _REPORT_BLOCKS:
             self.health = replace(self.health, worst_lateness_s=lateness)
         if not well and self._lent:  # the stopgap between two devices is heard by nobody
@@ -235,7 +235,8 @@ class Writer:
         """More latency after a break: twice as much, or what would have borne it."""
         grown = min(LONGEST_LATENCY_S, max(2 * self._wish.latency_s, 1.5 * lateness_s))
         if grown > self._wish.latency_s:
-            log.info("The sound broke off: from now on %.2f s wait in the device.", grown)
+            late = round(1000 * lateness_s)
+            log.info("The sound broke off (%d ms late): from now on %.2f s wait in the device.", late, grown)
             self._ask(replace(self._wish, latency_s=grown, fresh=False), "")
 
     def _lost(self, trouble: str) -> None:

@@ -156,7 +156,7 @@ def test_stopped_yesterday_is_silent_today(station: Station) -> None:
 
 
 def test_the_tap_carries_the_loop_bit_for_bit(station: Station) -> None:
-    first = station.make("first", 1)
+    first = station.make("first", 1, bars=1)
     _put(station, wanted(1, queue=(first,), variation="off", volume=20))
     station.start()
     station.until(lambda: station.blocks and station.blocks[-1][0] >= 250, "5 s of sound")
@@ -231,7 +231,7 @@ BROKEN = {
 
 
 def test_each_kind_of_broken_loop_is_refused_in_one_sentence_and_what_plays_goes_on(station: Station) -> None:
-    first, last = station.make("first", 1), station.make("last", 2)
+    first, last = station.make("first", 1, bars=1), station.make("last", 2)
     _put(station, wanted(1, queue=(first,), variation="off", min_duration_s=300.0))
     station.start()
     station.sounds("first")
@@ -259,7 +259,7 @@ def test_each_kind_of_broken_loop_is_refused_in_one_sentence_and_what_plays_goes
 
 
 def test_it_records_while_it_plays_and_says_so(station: Station) -> None:
-    first = station.make("first", 1)
+    first = station.make("first", 1, bars=1)
     mix = station.home / "mix.flac"
     _put(station, wanted(1, queue=(first,), variation="off", volume=5))
     station.start(INFINILOOP_PLAYER_RECORD=str(mix))

@@ -182,6 +182,17 @@ def test_the_device_keeps_the_contract_of_outputs(pulse: Pulse) -> None:
         output.write(noise(TAP_BLOCK))
 
 
+def test_the_codecs_of_an_encoder_that_nobody_asked_for_are_not_loaded(station: Station, pulse: Pulse) -> None:
+    _, queue = _material(station)
+    station.paths.wanted_file.write_bytes(encode(wanted(1, queue=queue)))
+    station.start(INFINILOOP_PLAYER_DRIVER="auto")
+    station.until(lambda: station.statuses and station.statuses[-1].driver == "pulse", "the sound device")
+    assert station.player is not None
+    loaded_libraries = Path(f"/proc/{station.player.pid}/maps").read_text()
+    assert "libasound_module_pcm_pulse" in loaded_libraries
+    assert "libavcodec" not in loaded_libraries
+
+
 def test_devices_are_listed_and_chosen_by_name(pulse: Pulse) -> None:
     names = {found.name: found for found in devices(fresh=True)}
     assert names["pulse"].driver == "pulse"

@@ -52,9 +52,19 @@ def test_it_fades_in_and_then_plays_the_loop_itself() -> None:
 
 
 def test_the_loop_wraps_to_the_sample_for_as_long_as_it_plays() -> None:
-    engine = _begun(variation="off")
+    piece = loaded(loop("a", bars=1), 1)
+    engine = _begun(piece, variation="off")
     frames = 9 * A.samples.frames
     assert np.array_equal(render(engine, frames)[0], _loops(A, 0, frames))
+
+
+def test_without_moves_the_second_half_comes_once_more_in_every_third_pass_and_then_the_beginning() -> None:
+    engine = _begun(variation="off", min_duration_s=300.0)
+    frames = A.samples.frames
+    tap, _ = render(engine, 4 * frames)  # after one pass: A, A' (one and a half), A …
+    assert np.array_equal(tap[: 2 * frames - 960], _loops(A, 0, 2 * frames - 960))
+    assert np.array_equal(tap[2 * frames : 2 * frames + frames // 2], _loops(A, frames // 2, frames // 2))
+    assert np.array_equal(tap[2 * frames + frames // 2 :], _loops(A, 0, frames + frames // 2))
 
 
 @settings(max_examples=15, deadline=None)
@@ -132,7 +142,7 @@ def test_volume_touches_the_output_and_not_the_tap() -> None:
 
 
 def test_a_song_lasts_its_time_and_then_fades_at_the_phrase_into_the_first_downbeat_of_the_next() -> None:
-    engine = _begun(A, B, variation="off", min_duration_s=5.0)
+    engine = _begun(A, B, variation="light", min_duration_s=5.0)
     render(engine, 6 * STATION_RATE - STOP_FRAMES - 960)  # phrases of this loop end every 2 s: at 6 s
     assert engine.report().loop.loop_id == "a"
     assert engine.report().next_loop == B.loop

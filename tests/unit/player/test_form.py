@@ -53,9 +53,20 @@ def test_with_sections_no_pass_sounds_more_than_twice_in_a_row(labels: list[str]
     assert _longest_run(record, variation) <= 2
 
 
-@pytest.mark.parametrize("variation", ["light", "full"])
-def test_one_loop_alone_is_never_literally_the_same_more_than_three_times(variation: Variation) -> None:
-    assert _longest_run(loop(), variation) <= 3
+@pytest.mark.parametrize("variation", ["off", "light", "full"])
+@pytest.mark.parametrize(
+    "record", [loop(), loop(bars=7), loop(bars=None), loop(frames=4 * BAR, sections=sections("A", frames=4 * BAR))]
+)
+def test_one_loop_alone_is_never_literally_the_same_more_than_three_times(record: Loop, variation: Variation) -> None:
+    assert _longest_run(record, variation) <= 3
+
+
+def test_where_no_moves_are_wanted_a_loop_alone_plays_its_second_half_once_more() -> None:
+    taken = [song(loop(frames=8 * BAR, bars=8), number, "off") for number in range(6)]
+    assert [one.label for one in taken] == ["A", "A", "A'"] * 2
+    first, second = taken[2].spans
+    assert (first.start, first.end) == (0, 8 * BAR)
+    assert (second.start, second.end, second.join) == (4 * BAR, 8 * BAR, 960)
 
 
 @pytest.mark.parametrize("variation", ["off", "light", "full"])

@@ -18,7 +18,7 @@ SETTINGS = PlayerSettings(min_duration=10.0, variation="off")
 
 
 def _loops(count: int = 100) -> Iterator[LoadedLoop]:
-    return (loaded(loop(f"l{number}"), number) for number in range(count))
+    return (loaded(loop(f"l{number}", bars=1), number) for number in range(count))
 
 
 def _rendered(programme: Programme, frames: int) -> Audio:

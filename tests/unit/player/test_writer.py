@@ -18,7 +18,7 @@ from shared.units import TAP_BLOCK, Audio
 from tests.unit.player.material import at_once, loaded, loop, wanted
 
 DEADLINE_S = 10.0
-LOOP = loaded(loop("a"), 1)
+LOOP = loaded(loop("a", bars=1), 1)
 
 
 class Fragile(NullOutput):
