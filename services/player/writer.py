@@ -18,6 +18,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -44,6 +45,8 @@ SELDOM_S = 60.0
 _ASLEEP_S = 2.0
 """A break this long is the machine's sleep, not its load: latency does not grow for it."""
 _REPORT_BLOCKS = 5
+_LATELY = 5
+"""Blocks over which the worst lateness is what a break is put down to."""
 
 Call = Callable[[Engine], None]
 Open = Callable[..., Output]
@@ -123,6 +126,7 @@ class Writer:
         self._output: Output = NullOutput()
         self._lent = False
         self._written = 0.0
+        self._lately: deque[float] = deque(maxlen=_LATELY)
         self._stopping = threading.Event()
         self._eager_until = 0.0
         self._threads = [
@@ -206,7 +210,8 @@ class Writer:
             return
         # From one block's end to the next: a machine that stands still does so within a write as well as between two.
         before, self._written = self._written, time.monotonic()
-        lateness = self._written - before - TAP_BLOCK / STATION_RATE if before else 0.0
+        self._lately.append(self._written - before - TAP_BLOCK / STATION_RATE if before else 0.0)
+        lateness = max(self._lately)  # a break is told of by the block after the one that came too late
         if lateness > self.health.worst_lateness_s and self.blocks > _REPORT_BLOCKS:
             self.health = replace(self.health, worst_lateness_s=lateness)
         if not well and self._lent:  # the stopgap between two devices is heard by nobody
@@ -256,6 +261,7 @@ class Writer:
             self._returned.put(self._output)
         self._output, self._lent = output, lent
         self._written = 0.0
+        self._lately.clear()
 
     def _take_offer(self) -> None:
         if self._offers.empty():
