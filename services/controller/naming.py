@@ -1,9 +1,10 @@
-"""Titles and artists for loops, generated from the loop itself: the same loop always has the same name. Pure."""
+"""Titles, artists and genres for loops, generated from the loop itself and unlike those around it. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Container, Iterable
 from random import Random
 
 from msgspec.structs import replace
@@ -37,19 +38,52 @@ _LAST = (
     "Marlow", "Nacht", "Orsini", "Parell", "Quill", "Rook", "Sand", "Thorne", "Ulm", "Vale", "Winter", "Yew",
 )  # fmt: skip
 _BANDS = ("{0} {1}", "{1} & {2}", "The {1} Trio", "{1} Orchestra", "{0} {1} Ensemble")
+_GENRES = (
+    "lo-fi", "lofi", "drum and bass", "hip hop", "hip-hop", "deep house", "house", "techno", "trance", "dubstep", "dub",
+    "ambient", "drone", "synthwave", "vaporwave", "chillwave", "downtempo", "trip hop", "trip-hop", "trap", "funk",
+    "soul", "disco", "bossa nova", "bossa", "samba", "salsa", "tango", "cumbia", "reggaeton", "reggae", "ska", "swing",
+    "bebop", "jazz", "blues", "gospel", "country", "bluegrass", "folk", "celtic", "flamenco", "afrobeat", "metal",
+    "punk", "grunge", "post-rock", "rock", "indie", "pop", "chiptune", "8-bit", "orchestral", "cinematic", "classical",
+    "baroque", "waltz", "choir", "electronic", "edm", "piano", "guitar", "strings",
+)  # fmt: skip
+"""Looked for in a prompt in this order: the narrower before the wider."""
+_TRIES = 200
 
 
-def named(loop: Loop) -> Loop:
-    """The loop with title, artist and genre, where it had none."""
+def named(loop: Loop, others: Iterable[Loop] = ()) -> Loop:
+    """The loop with title, artist and genre, where it had none: a title that none of the others has, and an artist
+    that is not the last one's.
+    """
     dice = Random(hashlib.sha256(f"{loop.loop_id}|{_words(loop)}".encode()).digest())
-    title = loop.title or dice.choice(_FORMS).format(dice.choice(_COLOURS), dice.choice(_PLACES), dice.choice(_HOURS))
-    artist = loop.artist or dice.choice(_BANDS).format(dice.choice(_FIRST), dice.choice(_LAST), dice.choice(_LAST))
+    around = list(others)
+    taken = {other.title for other in around}
+    title = loop.title or _unlike(taken, lambda: _title(dice))
+    artist = loop.artist or _unlike({other.artist for other in around[-1:]}, lambda: _artist(dice))
     return replace(loop, title=title, artist=artist, genre=loop.genre or _genre(loop))
 
 
 def name_of(loop: Loop) -> str:
     """The loop in a sentence."""
     return f"“{loop.title}”" if loop.title else "the start-up loop" if loop.startup else loop.loop_id
+
+
+def _unlike(taken: Container[str], make: Callable[[], str]) -> str:
+    """One that is not taken; where that many are, the last one tried."""
+    name = make()
+    for _ in range(_TRIES):
+        if name not in taken:
+            break
+        name = make()
+    return name
+
+
+def _title(dice: Random) -> str:
+    return dice.choice(_FORMS).format(dice.choice(_COLOURS), dice.choice(_PLACES), dice.choice(_HOURS))
+
+
+def _artist(dice: Random) -> str:
+    leader, partner = dice.sample(_LAST, 2)
+    return dice.choice(_BANDS).format(dice.choice(_FIRST), leader, partner)
 
 
 def _words(loop: Loop) -> str:
@@ -61,5 +95,8 @@ def _genre(loop: Loop) -> str:
         return ""
     if loop.recipe.style:
         return loop.recipe.style
-    words: list[str] = re.findall(r"[\w-]+", loop.recipe.prompt)
-    return " ".join(words[:3]).lower()
+    prompt = loop.recipe.prompt.casefold()
+    for genre in _GENRES:
+        if re.search(rf"(?<![\w-]){re.escape(genre)}(?![\w-])", prompt):
+            return genre
+    return " ".join(re.findall(r"[\w-]+", prompt)[:3])

@@ -67,7 +67,7 @@ class Stock:
 
     def accept(self, loop: Loop) -> Loop:
         """A new loop is there, and gets its name. One of an older prompt stays on the shelf, but not at the front."""
-        loop, state = named(loop), self._state
+        loop, state = named(loop, self.shelf.values()), self._state
         self.shelf[loop.loop_id] = loop
         state.unshelved += (loop,)
         if loop.epoch == state.epoch and loop.loop_id not in state.history:
@@ -99,9 +99,9 @@ class Stock:
                 state.drawn = (*state.drawn, loop.loop_id)[-INVITED:]
 
     def choose(self, loop: Loop) -> None:
-        """The listener wants to hear this loop: it comes first, whatever it was made for."""
+        """The listener wants to hear this loop: it comes first, whatever it was made for, and is no bridge now."""
         state = self._state
-        self.shelf[loop.loop_id] = replace(loop, epoch=state.epoch)
+        self.shelf[loop.loop_id] = replace(loop, epoch=state.epoch, bridge=False)
         if loop.loop_id != self.sounding_id:
             state.drawn = (*state.drawn, loop.loop_id)[-INVITED:]
             state.chosen = (loop.loop_id, *(each for each in state.chosen if each != loop.loop_id))

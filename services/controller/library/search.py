@@ -60,7 +60,7 @@ def statement(query: Query, columns: str, *, indexed: bool) -> Statement:
     values: list[Any] = []
     words = fold(query.words)
     source, order = "loops", "number"
-    if words and indexed:
+    if words and indexed and not (query.liked or query.disliked):  # these are few: their words are read
         # The index gives its rows from the newest on, so that only as many are read as are wanted.
         source, order = "search JOIN loops ON loops.number = search.rowid", "search.rowid"
         clauses.append("search MATCH ?")
