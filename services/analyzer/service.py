@@ -30,6 +30,7 @@ from shared.messages import (
     TransitionReady,
 )
 from shared.paths import Paths
+from shared.runtime import memory
 from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.settings.watch import SettingsWatch
@@ -150,7 +151,10 @@ class Analyzer:
 
         places = Places(self._paths.cache, self._paths.loops)
         folders = (self._paths.cache, self._paths.library)
-        while (task := self._work.get()) is not None:
+        while True:
+            memory.give_back()
+            if (task := self._work.get()) is None:
+                return
             if isinstance(task, Prepare):
                 change = handle_prepare(task, folders, self._paths.transitions)
                 link = self._player if isinstance(change, TransitionReady) else self._controller

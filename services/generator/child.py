@@ -82,6 +82,7 @@ class Inference:
                 case Make() as order:
                     self._tell(self._make(order, shelf))
                     self._halted.discard(order.job.job_id)
+                    memory.give_back()
                 case Survey():
                     self._tell(Up(capabilities=shelf.survey()))
                 case Begin() | Halt():
