@@ -357,6 +357,11 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     titles: dict[str, str] = {}
     waiting: Text = ""
     """What is being waited for and why, or why nothing is made."""
+    mode: str = "restful"
+    bridge: str = ""
+    """While a bridge sounds, what it stands in for: "bridge, MusicGen in about 20 s"."""
+    sleep_s: int | None = None
+    """Seconds until the sleep timer's silence."""
     leases: int = 0
     jobs_sent: int = 0
     """Always the sum of ``leases``, ``accepted``, ``rejected`` and ``lost``."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from services.controller import wishes
 from services.controller.effects import Draw, Effect
 from services.controller.mind import Mind
-from services.controller.programme import Due, Programme, due, news
+from services.controller.programme import Due, Programme, coming, due, news
 from services.controller.state import StationState
 from services.controller.surprises import REMEMBERED, SONGS, Surprise, draw
 from shared.errors import InfiniLoopError
@@ -51,9 +51,9 @@ class Station(Mind):
         self.presets: Sequence[Surprise] = ()
         """Those that a surprise is drawn from."""
 
-    def clock_asks(self) -> Due | None:
-        """What the programme asks for now."""
-        return None if self._today is None else due(self.programme, self._today)
+    def clock_will_ask(self) -> Due | None:
+        """What the programme asks for next."""
+        return None if self._today is None else coming(self.programme, self._today)
 
     def tick(self, now: float, today: datetime | None = None) -> list[Effect]:
         """Look at what should have come and has not; called about twice a second."""

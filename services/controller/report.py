@@ -96,9 +96,9 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
 
 
 def _programme(station: Station) -> dict[str, Any] | None:
-    """What the clock asks for, and since when; None where it asks for nothing."""
-    found = station.clock_asks()
-    return None if found is None else {"since": found.since, "prompt": found.prompt}
+    """What the clock will ask for next, and when; None where it asks for nothing else."""
+    found = station.clock_will_ask()
+    return None if found is None else {"at": found.since, "prompt": found.prompt}
 
 
 def _work(station: Station, now: float) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class Controller:
 
     def status(self) -> ControllerStatus:
         station, counts = self.station, self.station.foreman.leases.counts
-        remembered = station.state
+        remembered, now = station.state, time.monotonic()
         return ControllerStatus(
             prompt=remembered.prompt,
             epoch=remembered.epoch,
@@ -147,6 +147,9 @@ class Controller:
             queue=tuple(loop.loop_id for loop in station.wanted.queue),
             titles=self._titles(),
             waiting=station.waiting,
+            mode=station.settings.controller.mode,
+            bridge=station.bridge_note(now),
+            sleep_s=None if (left := station.sleeps_in(now)) is None else round(left),
             leases=len(station.foreman.leases),
             jobs_sent=counts.sent,
             accepted=counts.accepted,

@@ -41,15 +41,13 @@ def read_span(given: str) -> float:
 
 
 def spoken_span(seconds: float) -> str:
-    """``5400`` → ``1 h 30 min``."""
+    """``5400`` → ``1 h 30 min``; from five minutes on without seconds."""
     whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
-    if whole < 60:
-        return f"{whole} s"
-    if minutes < 60:
-        return f"{minutes} min" + (f" {rest} s" if rest and minutes < 5 else "")
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h" + (f" {minutes} min" if minutes else "")
+    if whole < 300:
+        minutes, rest = divmod(whole, 60)
+        return " ".join(part for part in (f"{minutes} min" if minutes else "", f"{rest} s" if rest else "") if part)
+    hours, minutes = divmod(round(whole / 60), 60)
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
 
 
 def _nudge(asked: Asked) -> Outcome:

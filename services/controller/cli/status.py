@@ -77,7 +77,7 @@ def _ways(data: dict[str, Any]) -> list[str]:
     if data["surprise"]:
         lines.append("  surprise another preset every few songs")
     if data["programme"] is not None:
-        lines.append(f"  clock    since {data['programme']['since'][-5:]}: “{data['programme']['prompt']}”")
+        lines.append(f"  clock    at {data['programme']['at'][-5:]}: “{data['programme']['prompt']}”")
     if work["on_battery"]:
         lines.append("  power    on battery")
     return lines

@@ -1,7 +1,7 @@
 """Prompts by the time of day: a list that the clock goes through, kept in one file."""
 
 from services.controller.programme.changing import as_data, change_programme, programme_change, told
-from services.controller.programme.clock import Due, Programme, Slot, due, news
+from services.controller.programme.clock import Due, Programme, Slot, coming, due, news
 from services.controller.programme.store import open_programme, save_programme
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Slot",
     "as_data",
     "change_programme",
+    "coming",
     "due",
     "news",
     "open_programme",

@@ -87,6 +87,25 @@ def due(programme: Programme, wall: datetime) -> Due | None:
     return Due((since + turn * every).isoformat(timespec="minutes"), slot.prompts[turn % len(slot.prompts)])
 
 
+def coming(programme: Programme, wall: datetime) -> Due | None:
+    """What the programme asks for next; None where it is off, or asks for nothing else."""
+    now = due(programme, wall)
+    if now is None:
+        return None
+    since = datetime.fromisoformat(now.since)
+    turns = [slot.every_min for slot in programme.slots if now.prompt in slot.prompts and len(slot.prompts) > 1]
+    ends = [_next(slot, wall) for slot in programme.slots]
+    found = due(programme, min([*ends, *(since + timedelta(minutes=every) for every in turns)]))
+    return found if found is not None and found.prompt != now.prompt else None
+
+
+def _next(slot: Slot, wall: datetime) -> datetime:
+    """When this entry begins next."""
+    wall = wall.replace(tzinfo=None)
+    today = wall.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(minutes=slot.minute)
+    return today if today > wall else today + timedelta(days=1)
+
+
 def news(programme: Programme, wall: datetime, applied: str) -> Due | None:
     """What is due and was not applied yet; ``applied`` is the moment of what was applied last."""
     found = due(programme, wall)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeVar
 
 import pytest
@@ -95,12 +96,12 @@ class House:
         state = PlayerStatus(playing=True, loop_id=loop_id, output_ok=output_ok)
         return self.note(self.station.observe(Status(service="player", pid=pid, uptime_s=1, state=state), self.now))
 
-    def again(self) -> House:
+    def again(self, today: datetime | None = None) -> House:
         """The station as it comes back after it was killed: from what it had written."""
         import msgspec
 
         state = msgspec.msgpack.decode(msgspec.msgpack.encode(self.station.remembered()), type=StationState)
-        return House(Station(state, self.station.settings, self.station.shelf.values(), 0.0), now=0.0)
+        return House(Station(state, self.station.settings, self.station.shelf.values(), 0.0, today=today), now=0.0)
 
 
 def jobs(effects: list[Effect]) -> list[Job]:
