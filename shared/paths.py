@@ -75,6 +75,11 @@ class Paths:
         return self.cache / "transitions"
 
     @property
+    def heard(self) -> Path:
+        """The last minutes of what was heard (``shared.heard``)."""
+        return self.cache / "heard"
+
+    @property
     def library(self) -> Path:
         return self.data / "library"
 
@@ -116,6 +121,7 @@ class Paths:
             self.clips,
             self.loops,
             self.transitions,
+            self.heard,
             self.library,
             self.logs,
         ):

@@ -88,13 +88,14 @@ def tidy(paths: Paths, needs: Needs, *, budget: int, free_wanted: int) -> Tidied
     """Look at the cache, delete what the plan says, and report."""
     loops, clips, transitions = (_scan(folder) for folder in (paths.loops, paths.clips, paths.transitions))
     free = shutil.disk_usage(paths.cache).free
-    doomed = plan(loops, clips, transitions, needs, budget=budget, short_of_disk=max(0, free_wanted - free))
+    heard = sum(f.bytes for f in _scan(paths.heard))  # kept within its share by who writes it
+    doomed = plan(loops, clips, transitions, needs, budget=budget - heard, short_of_disk=max(0, free_wanted - free))
     gone = set(doomed)
     for path in doomed:
         path.unlink(missing_ok=True)
     _sweep_folders(paths.clips)
     kept = sum(f.bytes for f in loops if f.path not in gone)
-    left = kept + sum(f.bytes for f in (*clips, *transitions) if f.path not in gone)
+    left = kept + heard + sum(f.bytes for f in (*clips, *transitions) if f.path not in gone)
     return Tidied(
         left, kept, shutil.disk_usage(paths.cache).free, tuple(str(p) for p in doomed if p.parent == paths.loops)
     )

@@ -19,6 +19,7 @@ from services.dashboard.audience import Audience
 from services.dashboard.board import Board, now_playing
 from services.dashboard.desk import CommandDesk
 from services.dashboard.ports import open_port
+from services.dashboard.recorder import Recorder, songs_of
 from services.dashboard.transmitter import Transmitter
 from services.dashboard.web.api import Api
 from services.dashboard.web.server import WebThread, build_app
@@ -34,6 +35,7 @@ from shared.topology import STATUS, STATUS_IN, TAP
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.1
+_MEGA = 1_000_000
 
 
 def run(paths: Paths, settings: Settings) -> None:
@@ -68,6 +70,13 @@ class _Dashboard:
             note=self._opened.note,
             folders=(paths.cache, paths.library, Path(services.__file__).parent),
         )
+        self._recorder = Recorder(
+            paths.heard,
+            minutes=settings.dashboard.heard_minutes,
+            budget=settings.controller.cache_mb * _MEGA // 4,
+            free=settings.controller.free_disk_mb * _MEGA,
+            songs=lambda: songs_of(self._states),
+        )
         self._malformed = 0
         self._sounds = False
         self._states: dict[str, ServiceState] = {}
@@ -86,6 +95,7 @@ class _Dashboard:
         finally:
             self._web.end()
             self._transmitter.end()
+            self._recorder.close()
             if self._transmitter.programme.filled:
                 log.info("%d blocks of the stream were lost and filled.", self._transmitter.programme.filled)
 
@@ -100,6 +110,7 @@ class _Dashboard:
             self._malformed += 1
             return
         self._transmitter.take(number, samples, time.monotonic())
+        self._recorder.take(number, samples)
         self._work()
 
     def _take_status(self, received: Received) -> None:

@@ -1,35 +1,354 @@
-"""``infiniloop save``: the loop that plays, into a file."""
+"""``infiniloop save``: what plays, what played, and what was heard, into files exactly where the listener said.
+
+The station only tells which loop is meant. Reading, stretching and encoding are this process's work, so that however
+much is saved, the station has nothing of it but one question.
+"""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from services.controller.cli.asking import ask_station, json_option, say
+from services.controller.cli.progress import ProgressLine
+from shared.errors import StoreError, UsageError
+from shared.units import STATION_RATE
 
-SAVE_WITHIN_S = 60.0
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from services.controller.saving import Target
+    from shared.music import Loop, Section
+    from shared.units import Audio
+
+FADE_S = 2.0
+LONGEST_MINUTES = 720.0
+MOST_PASSES = 10_000
+
+
+@dataclass
+class _Wish:
+    """What is asked for beside the loop itself."""
+
+    file: str
+    format: str = ""
+    passes: int = 1
+    minutes: float | None = None
+    fade_in_s: float = 0.0
+    fade_out_s: float = 0.0
+    conform: bool = False
+    stems: bool = False
+    midi: bool = False
+    force: bool = False
+    """Write over what is there; also said by answering a question with yes."""
+
+
+@dataclass
+class _Work:
+    """What is written, and what is told of it."""
+
+    loop: Loop
+    one: Audio
+    rate: int
+    bpm: float | None
+    stems: dict[Path, Audio] = field(default_factory=dict)
+    midi: tuple[Path, bytes] | None = None
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option(
     "--format", "format_", type=click.Choice(("wav", "flac", "ogg", "mp3")), help="Default: as FILE is named."
 )
 @click.option("--previous", is_flag=True, help="The loop before the one that plays.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--last", metavar="10m", help="What was heard last, as it was heard: 90s, 10m, 1m30s.")
+@click.option("--passes", type=click.IntRange(1, MOST_PASSES), metavar="N", help="The loop so many times over.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, LONGEST_MINUTES, min_open=True),
+    metavar="N",
+    help="The song that is made of it, so long.",
+)
+@click.option("--fade", is_flag=True, help=f"Fade in and out over {FADE_S:g} s.")
+@click.option("--fade-in", type=click.FloatRange(0, 60), metavar="S", help="Fade in over so many seconds.")
+@click.option("--fade-out", type=click.FloatRange(0, 60), metavar="S", help="Fade out over so many seconds.")
+@click.option("--conform", is_flag=True, help="Stretch it to a whole number of beats a minute.")
+@click.option("--stems", is_flag=True, help="Each part in a file of its own, too, where the maker has them.")
+@click.option("--midi", is_flag=True, help="The score, too, where the maker has one.")
+@click.option("--force", "--yes", "-y", is_flag=True, help="Write over files that are there.")
 @json_option
-def save(file: Path, format_: str | None, previous: bool, force: bool, as_json: bool) -> None:
+def save(
+    *,
+    file: str,
+    format_: str | None,
+    previous: bool,
+    last: str | None,
+    passes: int | None,
+    minutes: float | None,
+    fade: bool,
+    fade_in: float | None,
+    fade_out: float | None,
+    conform: bool,
+    stems: bool,
+    midi: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Save the loop that plays to FILE.
 
-    It is exactly one pass, and its first sample is a downbeat.
+    It is exactly one pass, and its first sample is a downbeat. FILE may be a folder: the loop gets a name in it that says what it is, such as "Amber Street_92bpm_Am_8bars.wav".
     """
-    answer = ask_station(
-        "save",
-        timeout_s=SAVE_WITHIN_S,
-        file=str(file.expanduser().absolute()),
+    wish = _Wish(
+        file=file,
         format=format_ or "",
-        previous=previous,
+        passes=passes or 1,
+        minutes=minutes,
+        fade_in_s=fade_in if fade_in is not None else FADE_S * fade,
+        fade_out_s=fade_out if fade_out is not None else FADE_S * fade,
+        conform=conform,
+        stems=stems,
+        midi=midi,
         force=force,
     )
-    say(answer.text, as_json=as_json, **answer.data)
+    if passes is not None and minutes is not None:
+        raise UsageError("Give either --passes or --minutes, not both.")
+    if minutes is not None and (conform or stems or midi):
+        raise UsageError("--conform, --stems and --midi go with one loop or --passes: leave --minutes out.")
+    if last is not None:
+        if previous or passes or minutes or conform or stems or midi:
+            raise UsageError("--last takes what was heard as it was: it goes with --format, fades and --force alone.")
+        _save_heard(wish, last, as_json=as_json)
+    else:
+        _save_loop(wish, previous=previous, as_json=as_json)
+
+
+def _save_loop(wish: _Wish, *, previous: bool, as_json: bool) -> None:
+    import msgspec
+
+    from services.controller.commands import name_of
+    from services.controller.saving import MP3_WARNING, file_name, find_target, read_loop, section_of
+    from services.controller.saving.music import one_pass
+    from shared.music import Loop
+
+    told = ask_station("sounding", previous=previous).data
+    loop = msgspec.convert(told["loop"], Loop)
+    section = section_of(loop, told["section"])
+    bars = section.bars if section is not None else loop.bars
+    target = find_target(
+        wish.file, _here(), wish.format, lambda form: file_name(_at_tempo(loop, wish, section), form, bars)
+    )
+    _check_places(wish, [target.path])
+    if wish.minutes is not None:
+        frames = _write_song(wish, target, loop, float(told["loudness"]))
+        what = f"{_length(frames / loop.sample_rate)} of its song"
+        files: dict[str, Any] = {}
+    else:
+        samples, rate = read_loop(loop, float(told["loudness"]))
+        work = _Work(loop, one_pass(samples, loop, section), rate, loop.bpm)
+        del samples
+        _add_parts(wish, target, work, section)
+        frames = _write_loop(wish, target, work)
+        what = f"{'one loop' if wish.passes == 1 else f'{wish.passes} passes'} of {frames / rate:.2f} s"
+        what += f" at {work.bpm:g} bpm" if wish.conform else ""
+        files = {
+            "bpm": work.bpm,
+            "stems": [str(path) for path in work.stems],
+            "midi": str(work.midi[0]) if work.midi is not None else None,
+        }
+        what += _beside(work)
+    warning = MP3_WARNING if target.form == "mp3" and wish.minutes is None else ""
+    say(
+        f"Saved {name_of(loop)} to {target.path}: {what}. {warning}".strip(),
+        as_json=as_json,
+        **{
+            "path": str(target.path),
+            "frames": frames,
+            "sample_rate": loop.sample_rate,
+            "loop_id": loop.loop_id,
+            "title": loop.title,
+            "section": section.label if section is not None else "",
+            "bars": bars,
+            "bpm": loop.bpm,
+            "key": loop.key,
+            "passes": wish.passes if wish.minutes is None else None,
+            "warning": warning,
+            **files,
+        },
+    )
+
+
+def _here() -> Path:
+    """The folder in which the listener stands."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise StoreError("The folder in which you are is gone: go to another one.") from None
+
+
+def _at_tempo(loop: Loop, wish: _Wish, section: Section | None) -> Loop:
+    """The loop as it will be saved, for its name."""
+    if not wish.conform:
+        return loop
+    from msgspec.structs import replace
+
+    from services.controller.cli.conforming import conformed
+    from services.controller.saving.music import span_of
+
+    start, end = span_of(loop, section)
+    return replace(loop, bpm=float(conformed(end - start, loop.sample_rate, loop.bpm).bpm))
+
+
+def _add_parts(wish: _Wish, target: Target, work: _Work, section: Section | None) -> None:
+    """Make the stems and the score, and bring all of it to a whole tempo where that is wished."""
+    from services.controller.cli.conforming import conform, conformed
+
+    new = conformed(len(work.one), work.rate, work.loop.bpm) if wish.conform else None
+    if wish.stems or wish.midi:
+        from services.controller.cli.composed import recompose
+        from shared.paths import Paths
+
+        composition = recompose(work.loop, section, Paths.from_environment(), "stems" if wish.stems else "midi")
+        if wish.midi:
+            work.midi = (target.beside("", ".mid"), composition.midi(new.bpm if new is not None else None))
+            _check_places(wish, [work.midi[0]])
+        if wish.stems:
+            names = [part.name for part in composition.part.sections[0].parts]
+            _check_places(wish, [target.beside(f"_{name}") for name in names])
+            with ProgressLine() as line:
+                line.begin(0, "stems")
+                made = composition.stems(work.one, lambda fraction: line.show(fraction, "rendering"))
+            work.stems = {target.beside(f"_{name}"): stem for name, stem in made.items() if name in names}
+    if new is not None:
+        from msgspec.structs import replace
+
+        work.one = conform(work.one, new.frames)
+        work.stems = {path: conform(stem, new.frames) for path, stem in work.stems.items()}
+        work.bpm = float(new.bpm)
+        work.loop = replace(work.loop, bpm=work.bpm)
+
+
+def _write_loop(wish: _Wish, target: Target, work: _Work) -> int:
+    from msgspec.structs import replace
+
+    from services.controller.saving import write_file
+    from services.controller.saving.music import repeated
+    from services.controller.saving.tags import tags_of
+    from shared.durable import replace_file
+
+    frames = wish.passes * len(work.one)
+    fades = _fades(wish, work.rate)
+    for path, audio in ((target.path, work.one), *work.stems.items()):
+        name = path.stem.removeprefix(f"{target.path.stem}_") if path != target.path else ""
+        loop = replace(work.loop, title=f"{work.loop.title} – {name}") if name else work.loop
+        write_file(
+            path,
+            target.form,
+            tags_of(loop, frames, loops=fades == (0, 0)),
+            _faded(repeated(audio, wish.passes), frames, fades),
+            frames=frames,
+            rate=work.rate,
+            force=wish.force,
+        )
+    if work.midi is not None:
+        replace_file(*work.midi)
+    return frames
+
+
+def _write_song(wish: _Wish, target: Target, loop: Loop, loudness: float) -> int:
+    from services.controller.cli.song import song_blocks
+    from services.controller.saving import read_loop, write_file
+    from services.controller.saving.tags import tags_of
+
+    samples, rate = read_loop(loop, loudness)
+    frames = round((wish.minutes or 0.0) * 60 * rate)
+    write_file(
+        target.path,
+        target.form,
+        tags_of(loop, frames, loops=False),
+        _faded(song_blocks(loop, samples, frames), frames, _fades(wish, rate)),
+        frames=frames,
+        rate=rate,
+        force=wish.force,
+    )
+    return frames
+
+
+def _fades(wish: _Wish, rate: int) -> tuple[int, int]:
+    return round(wish.fade_in_s * rate), round(wish.fade_out_s * rate)
+
+
+def _faded(blocks: Iterable[Audio], frames: int, fades: tuple[int, int]) -> Iterable[Audio]:
+    from services.controller.saving.music import faded
+
+    return faded(blocks, frames, *fades) if any(fades) else blocks
+
+
+def _check_places(wish: _Wish, paths: list[Path]) -> None:
+    """See before the work that its files can be written; ask before writing over one, where somebody can answer."""
+    from services.controller.saving import check_folder, occupied, taken_error
+
+    there = [path for path in paths if occupied(path)]
+    if there and not wish.force:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise taken_error(*there)
+        names = ", ".join(str(path) for path in there[:3]) + (" …" if len(there) > 3 else "")
+        if not click.confirm(f"{names} exists already. Write over it?", err=True):
+            raise StoreError("Nothing was written: what was there stays as it is.")
+        wish.force = True
+    for path in paths:
+        check_folder(path)
+
+
+def _beside(work: _Work) -> str:
+    """What was written beside the loop, in words."""
+    parts = []
+    if work.stems:
+        parts.append(f"its {len(work.stems)} parts, before the mastering")
+    if work.midi is not None:
+        parts.append(f"its score {work.midi[0].name}")
+    return f"; beside it {' and '.join(parts)}" if parts else ""
+
+
+def _length(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d} minutes" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def _save_heard(wish: _Wish, last: str, *, as_json: bool) -> None:
+    """Needs no station: what was heard is still there when it has ended."""
+    import time
+
+    from services.controller.cli.heard import last_heard, parse_length
+    from services.controller.saving import find_target, write_file
+    from shared.paths import Paths
+
+    moment, asked = time.time(), parse_length(last)
+    heard = last_heard(Paths.from_environment().heard, asked, moment)
+    target = find_target(wish.file, _here(), wish.format, lambda form: f"{heard.title}.{form}")
+    _check_places(wish, [target.path])
+    fades = _fades(wish, STATION_RATE)
+    write_file(
+        target.path,
+        target.form,
+        heard.tags(),
+        _faded(heard.blocks(), heard.frames, fades),
+        frames=heard.frames,
+        force=wish.force,
+    )
+    warning = (
+        "" if heard.seconds >= asked - 0.001 else f"No more than this is kept of what was heard; {last} was asked."
+    )
+    say(
+        f"Saved what was heard to {target.path}: {_length(heard.seconds)}. {warning}".strip(),
+        as_json=as_json,
+        path=str(target.path),
+        frames=heard.frames,
+        sample_rate=STATION_RATE,
+        seconds=round(heard.seconds, 3),
+        asked_s=asked,
+        songs=[{"loop_id": song.loop_id, "title": song.title, "artist": song.artist} for song in heard.songs],
+        warning=warning,
+    )

@@ -21,7 +21,7 @@ _WAV_BYTES = 3
 """Of a sample."""
 
 
-def check_length(form: str, frames: int, channels: int) -> None:
+def check_length(form: str, frames: int, channels: int = STATION_CHANNELS) -> None:
     """See that so many frames fit into this format.
 
     Raises

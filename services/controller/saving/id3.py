@@ -20,16 +20,21 @@ def id3_tag(tags: Tags) -> bytes:
         _text("TKEY", tags.key),
         _text("TSSE", APPLICATION),
         _frame("COMM", _UTF8 + b"eng\0" + tags.comment.encode()) if tags.comment else b"",
-        *(_frame("TXXX", _UTF8 + name.encode() + b"\0" + value.encode()) for name, value in tags.facts),
+        *(_more(name, value) for name, value in (*tags.facts, ("APPLICATION", APPLICATION))),
     ]
     if tags.bpm:
-        frames.append(_frame("TXXX", _UTF8 + b"BPM\0" + f"{tags.bpm:g}".encode()))
+        frames.append(_more("BPM", f"{tags.bpm:g}"))
     body = b"".join(frames)
     return b"ID3\x04\x00\x00" + _seven_bits(len(body)) + body
 
 
 def _text(name: str, value: str) -> bytes:
     return _frame(name, _UTF8 + value.encode()) if value else b""
+
+
+def _more(name: str, value: str) -> bytes:
+    """A field that ID3 has no name for."""
+    return _frame("TXXX", _UTF8 + name.encode() + b"\0" + value.encode())
 
 
 def _frame(name: str, body: bytes) -> bytes:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.controller.saving.encoding import MP3_WARNING, check_length, encode
 from services.controller.saving.music import one_pass, repeated, section_of
 from services.controller.saving.place import Target, find_target, occupied, placed, taken_error
-from services.controller.saving.tags import file_name, tags_of
+from services.controller.saving.tags import Tags, file_name, tags_of
 from shared.errors import AudioFileError, UsageError
 from shared.levels import playing_gain
 from shared.music import Loop
-from shared.units import Audio
+from shared.units import STATION_RATE, Audio
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,16 @@ def save_loop(order: SaveOrder) -> Saved:
         raise taken_error(target.path)
     samples, rate = read_loop(order.loop, order.loudness)
     one = one_pass(samples, order.loop, section_of(order.loop, order.section))
-    return write_passes(target, order.loop, one, rate, force=order.force)
+    write_file(
+        target.path,
+        target.form,
+        tags_of(order.loop, len(one)),
+        repeated(one, 1),
+        frames=len(one),
+        rate=rate,
+        force=order.force,
+    )
+    return Saved(target.path, len(one), rate, MP3_WARNING if target.form == "mp3" else "")
 
 
 def read_loop(loop: Loop, loudness: float | None = None) -> tuple[Audio, int]:
@@ -97,10 +107,27 @@ def read_loop(loop: Loop, loudness: float | None = None) -> tuple[Audio, int]:
     return (samples if gain == 1.0 else snap_to_grid(samples * np.float32(gain))), rate
 
 
-def write_passes(target: Target, loop: Loop, one: Audio, rate: int, *, passes: int = 1, force: bool = False) -> Saved:
-    """Write so many passes of ``one`` pass: together they are a loop again."""
-    frames = passes * len(one)
-    check_length(target.form, frames, one.shape[1])
-    with placed(target.path, force=force) as file:
-        encode(file, target.form, tags_of(loop, frames), repeated(one, passes), rate=rate, channels=one.shape[1])
-    return Saved(target.path, frames, rate, MP3_WARNING if target.form == "mp3" else "")
+def write_file(
+    path: Path,
+    form: str,
+    tags: Tags,
+    blocks: Iterable[Audio],
+    *,
+    frames: int,
+    rate: int = STATION_RATE,
+    force: bool = False,
+) -> None:
+    """Write ``frames`` of sound, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        This format does not hold so much.
+    StoreError
+        The file is there already, or cannot be written.
+    AudioFileError
+        The encoder failed.
+    """
+    check_length(form, frames)
+    with placed(path, force=force) as file:
+        encode(file, form, tags, blocks, rate=rate)

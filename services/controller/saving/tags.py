@@ -55,7 +55,7 @@ def tags_of(loop: Loop, frames: int, *, loops: bool = True) -> Tags:
         artist=loop.artist,
         genre=loop.genre,
         comment=in_words(loop.recipe) if loop.recipe is not None else APPLICATION,
-        facts=(*facts, ("APPLICATION", APPLICATION)),
+        facts=facts,
         loop_frames=frames if loops else 0,
         bpm=loop.bpm,
         key=short_key(loop.key),
@@ -66,11 +66,7 @@ def tags_of(loop: Loop, frames: int, *, loops: bool = True) -> Tags:
 
 def disclosure(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """What is to be said of who made this, as name and value. Of a licence no more is said than is known."""
-    trained = bool(recipe.model or recipe.weights_licence)
     fields = {
-        "DISCLOSURE": recipe.disclosure,
-        "AI_GENERATED": "yes" if trained else "no",
-        "DIGITALSOURCETYPE": _SOURCE_TYPE + ("trainedAlgorithmicMedia" if trained else "algorithmicMedia"),
         "BACKEND": recipe.backend,
         "MODEL": recipe.model,
         "MODEL_REVISION": recipe.model_revision,
@@ -78,7 +74,15 @@ def disclosure(recipe: Recipe) -> tuple[tuple[str, str], ...]:
         "PROMPT": recipe.prompt,
         "SEED": recipe.seed,
     }
-    return tuple((name, str(value)) for name, value in fields.items() if value not in (None, ""))
+    known = tuple((name, str(value)) for name, value in fields.items() if value not in (None, ""))
+    return (*disclosed(recipe.disclosure, trained=bool(recipe.model or recipe.weights_licence)), *known)
+
+
+def disclosed(sentence: str, *, trained: bool) -> tuple[tuple[str, str], ...]:
+    """Whether a trained model made it, for programs, and in words."""
+    kind = "trainedAlgorithmicMedia" if trained else "algorithmicMedia"
+    facts = (("AI_GENERATED", "yes" if trained else "no"), ("DIGITALSOURCETYPE", _SOURCE_TYPE + kind))
+    return (("DISCLOSURE", sentence), *facts) if sentence else facts
 
 
 def in_words(recipe: Recipe) -> str:

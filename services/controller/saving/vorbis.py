@@ -35,6 +35,7 @@ def comments(tags: Tags) -> bytes:
         ("BPM", f"{tags.bpm:g}" if tags.bpm else ""),
         ("INITIALKEY", tags.key),
         *tags.facts,
+        ("APPLICATION", APPLICATION),
         ("ENCODER", APPLICATION),
     ]
     lines = [f"{name}={value}".encode() for name, value in fields if value]
