@@ -100,7 +100,8 @@ def save(
 ) -> None:
     """Save the loop that plays to FILE.
 
-    It is exactly one pass, and its first sample is a downbeat. FILE may be a folder: the loop gets a name in it that says what it is, such as "Amber Street_92bpm_Am_8bars.wav".
+    It is exactly one pass, and its first sample is a downbeat. FILE may be a folder: the loop gets a name in it that
+    says what it is, such as "Amber Street_92bpm_Am_8bars.wav".
     """
     wish = _Wish(
         file=file,
