@@ -130,7 +130,7 @@ def save(
 def _save_loop(wish: _Wish, *, previous: bool, as_json: bool) -> None:
     import msgspec
 
-    from services.controller.commands import name_of
+    from services.controller.naming import name_of
     from services.controller.saving import MP3_WARNING, file_name, find_target, read_loop, section_of
     from services.controller.saving.music import one_pass
     from shared.music import Loop
