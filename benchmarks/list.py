@@ -6,6 +6,7 @@ STANDALONE = (
     "composer.py",
     "composer_heard.py",
     "composer_sound.py",
+    "loop_downbeats.py",
     "loops.py",
     "musicgen.py",
     "player.py",

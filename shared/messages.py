@@ -300,12 +300,29 @@ class GeneratorStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     last_error: Text = ""
 
 
+class SecondOpinion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an independent analysis, made when there was nothing else to do, says of a loop that was found."""
+
+    loop_id: Identifier
+    bpm: Tempo | None = None
+    same_tempo: bool | None = None
+    """Whether both tempi are one, counted in the same, half, double or dotted beats; none where one is unknown."""
+    key: str | None = None
+    same_key: bool | None = None
+    """Whether both keys share all but at most one note."""
+    tuning_cents: float = 0.0
+    brightness_hz: float = 0.0
+    percussive_share: float = 0.0
+
+
 class AnalyzerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
     job_id: str | None = None
     accepted: int = 0
     rejected: int = 0
     last_rejection: Text = ""
     last_analysis_s: float | None = None
+    opinion: SecondOpinion | None = None
+    """On the last loop that was found in a clip."""
 
 
 class PlayerStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):

@@ -1,7 +1,7 @@
 """Which lengths, and which starts for each: the coarse search, a feature frame (25 ms) wide.
 
 A length earns by how well the whole clip repeats after it; a start by how well the music *around* it agrees with the
-music around the end, near (±0.6 s) and far (±2.5 s). Sound that is not there costs nearly as much as a bad match, so
+music around the end, near (±1 s) and far (±2.5 s). Sound that is not there costs nearly as much as a bad match, so
 that the whole clip is never a loop for free.
 """
 
@@ -17,10 +17,15 @@ from services.analyzer.sound import Doubles
 from services.analyzer.tempo import Pulse
 
 LAGS: Final = 32
-NEAR_S: Final = 0.6
+NEAR_S: Final = 1.0
 FAR_S: Final = 2.5
+NEAR: Final = 0.6
+FAR: Final = 0.5
+"""What the surroundings near and far count; together they make up a distance."""
 UNHEARD: Final = 0.9
 """Distance of a moment beyond the clip's ends: almost a random one."""
+ALIKE: Final = 3.0
+"""What it counts, for where to start, how unlike the music near start and end is: the mean of the distance itself."""
 GAP_DB: Final = 40.0
 LIGHT: Final = 0.25
 """Of a strong onset; how strong one is that hides a seam best."""
@@ -76,24 +81,31 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     vectors = features.vectors
     squares = np.einsum("ij,ij->i", vectors, vectors)
     rows = count - int(lags.min())
-    apart = np.full((len(lags), rows + 2 * far), UNHEARD)
+    apart = np.full((len(lags), 1 + rows + 2 * far), UNHEARD)
+    apart[:, 0] = 0  # where the running sums begin
     for row, lag in zip(apart, lags, strict=True):
         cross = np.einsum("ij,ij->i", vectors[lag:], vectors[:-lag])
-        row[far : far + count - lag] = np.minimum((squares[lag:] + squares[:-lag] - 2 * cross) / features.typical, 2)
-    sums = np.concatenate([np.zeros((len(lags), 1)), np.cumsum(apart, axis=1)], axis=1)
-    at = np.arange(rows) + far
-    distance = 0.6 * (sums[:, at + near] - sums[:, at - near]) / (2 * near)
-    distance += 0.5 * (sums[:, at + far] - sums[:, at - far]) / (2 * far)
+        gaps = (squares[lag:] + squares[:-lag] - 2 * cross) / features.typical
+        row[1 + far : 1 + far + count - lag] = np.clip(gaps, 0, 2)
+    sums = np.cumsum(apart, axis=1)
+    distance = NEAR * _around(sums, near, far, rows) + FAR * _around(sums, far, far, rows)
     cost = distance + _holes(features, lags, rows) + STEP * _steps(features, lags, rows) - merits[lags][:, None]
     cost -= ONSET * _shared_onsets(features, lags, rows)
     cost[:, :2] += 1
     cost[np.arange(rows)[None, :] >= (count - lags)[:, None]] = np.inf
-    starts = cost.argmin(axis=1)
+    # Which length is best, the squares tell; of its starts, the one where the ear finds least that differs.
+    starts = (cost + ALIKE * _around(np.cumsum(np.sqrt(apart), axis=1), near, far, rows)).argmin(axis=1)
     found = [
-        Candidate(int(start), int(lag), float(cost[row, start]), float(distance[row, start]) / 1.1)
+        Candidate(int(start), int(lag), float(cost[row, start]), float(distance[row, start]) / (NEAR + FAR))
         for row, (start, lag) in enumerate(zip(starts, lags, strict=True))
     ]
     return sorted(found, key=lambda candidate: candidate.cost)
+
+
+def _around(sums: Doubles, span: int, first: int, rows: int) -> Doubles:
+    """Mean within ``span`` frames of each of ``rows`` places from ``first`` on, of what ``sums`` is the running sum."""
+    low, high = first - span, first + span
+    return np.asarray((sums[:, high : high + rows] - sums[:, low : low + rows]) / (2 * span))
 
 
 def _peaks(merits: Doubles, shortest: int, longest: int) -> Lags:

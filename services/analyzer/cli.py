@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from services.analyzer.finder import Study, search, study_clip
-from services.analyzer.jumps import find_jumps
+from services.analyzer.jumps import find_jumps, find_jumps_beyond
 from services.analyzer.length import LengthWish, parse_wish
 from services.analyzer.reading import read_any
-from services.analyzer.records import FoundLoop, Rejection
+from services.analyzer.records import FoundLoop, JumpPoint, Rejection
 from shared.errors import NoLoopError
 from shared.units import Audio
 
@@ -46,7 +46,7 @@ def analyze(
     times = _Stopwatch()
     audio, rate, study, found = _read_and_find(file, wish)
     spent = times.read("analysis")
-    found = replace(found, jumps=find_jumps(study, found))
+    found = replace(found, jumps=find_jumps(study, found), beyond=find_jumps_beyond(study, found))
     report: dict[str, Any] = {**describe(audio, rate, found), **spent}
     if repeat:
         laps = []
@@ -85,10 +85,15 @@ def describe(audio: Audio, rate: int, found: FoundLoop) -> dict[str, Any]:
         "key": found.key.name if found.key is not None else None,
         "key_confidence": found.key.confidence if found.key is not None else 0.0,
         "confidence": found.confidence,
-        "jumps": [{"source": jump.source, "target": jump.target, "n": jump.crossfade} for jump in found.jumps],
+        "jumps": _listed(found.jumps),
+        "jumps_beyond": _listed(found.beyond),
         "lufs": round(loudness.integrated(loudness.power_curve(body, rate), rate), 2),
         "true_peak_dbtp": round(loudness.decibels(loudness.true_peak(body)), 2),
     }
+
+
+def _listed(jumps: tuple[JumpPoint, ...]) -> list[dict[str, int]]:
+    return [{"source": jump.source, "target": jump.target, "n": jump.crossfade} for jump in jumps]
 
 
 class _Stopwatch:

@@ -32,9 +32,8 @@ SAME_RECORDING: Final = 0.3
 """What it is worth that the very same samples come back."""
 SHORT_SEAM_S: Final = 0.015
 SEAMS_S: Final = (0.015, 0.024, 0.006, 0.06)
-LONG_SEAM_S: Final = 1.0
-POOR: Final = 0.75
-"""Score from which a repeat is unlike enough to need a long crossfade."""
+LONG_SEAMS: Final = ((0.75, 1.0), (1.1, 1.0), (1.4, 2.0))
+"""Score of a repeat too unlike for a short crossfade, and how many seconds of blending it takes instead."""
 HOPELESS: Final = 1.6
 NOISE_FLATNESS: Final = 0.7
 
@@ -98,7 +97,7 @@ def search(study: Study, wish: LengthWish) -> FoundLoop | Rejection:
         # A seam can only be held against a candidate: one that costs more already is not worth the look.
         if one[0] < best.score:
             best = min(best, _judge(study, *one, reach.frames), key=lambda judged: judged.score)
-    if features.flatness > NOISE_FLATNESS and best.candidate.distance > POOR:
+    if features.flatness > NOISE_FLATNESS and best.candidate.distance > LONG_SEAMS[0][0]:
         return Rejection(
             "This clip is noise: nothing in it repeats.", "noise", {"flatness": features.flatness, "score": best.score}
         )
@@ -203,9 +202,10 @@ def _seam_length(study: Study, best: _Judged, bpm: float | None) -> int:
     """Short where the repeat is good; a beat or two where it is not, so that the change becomes a blend."""
     rate = study.sound.rate
     room = min(best.start, (best.end - best.start) // 2)
-    if best.candidate.distance > POOR:
+    scores, blends = zip(*LONG_SEAMS, strict=True)
+    if best.candidate.distance > scores[0]:
         beat = 60 / bpm if bpm else 0.5
-        seconds = beat * max(1, round(LONG_SEAM_S / beat))
-        return min(round(seconds * rate), room)
+        wanted = float(np.interp(best.candidate.distance, scores, blends))
+        return min(round(beat * max(1, round(wanted / beat)) * rate), round(blends[-1] * rate), room)
     lengths = [min(round(seconds * rate), room) for seconds in SEAMS_S]
     return best_crossfade(study.sound, best.start, best.end, lengths, best.natural_db)

@@ -1,4 +1,4 @@
-"""Jump points: bar lines of a loop between which the music may pass without a seam, so that one clip plays as a form.
+"""Jump points: bar lines between which the music may pass without a seam, so that one clip plays as a form.
 
 Two bar lines are a pair where the music around one is like the music around the other, near and far, as around the
 loop's own start and end; each pair is then fitted to the sample and must pass the same bars as the loop's seam.
@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from services.analyzer.candidates import FAR_S, NEAR_S
+from services.analyzer.candidates import FAR, FAR_S, NEAR, NEAR_S
 from services.analyzer.finder import SEAMS_S, Study
 from services.analyzer.records import FoundLoop, JumpPoint
 from services.analyzer.refinement import align, match, settle
@@ -27,60 +27,80 @@ STEP_DB: Final = 2.0
 
 
 def find_jumps(study: Study, found: FoundLoop) -> tuple[JumpPoint, ...]:
-    """Up to four pairs of bar lines inside the loop, the likest first, as frames of the clip; rising or falling.
+    """Up to four jumps inside the loop, the likest first, as frames of the clip; rising or falling.
 
     A jump lies wholly within the loop and clear of its baked crossfade. It goes back first: that makes a piece longer.
     Where one pair serves, going forward over it does as well.
     """
     if found.metre is None:
         return ()
+    lines = found.metre.downbeats
+    return _passing(study, found, list(combinations(lines, 2)), (found.start, found.end - found.crossfade))
+
+
+def find_jumps_beyond(study: Study, found: FoundLoop) -> tuple[JumpPoint, ...]:
+    """Up to four jumps that leave the loop for the rest of the clip or return from it, found as those inside it are.
+
+    The loop's bars are counted on in both directions; where the music keeps no such time, nothing there is like it.
+    """
+    if found.metre is None or not found.metre.downbeats:
+        return ()
+    metre = found.metre
+    bar = metre.beats_per_bar * 60 / metre.bpm * study.sound.rate
+    first = metre.downbeats[0]
+    before, after = int(first / bar), int((study.sound.frames - first) / bar)
+    counted = (round(first + number * bar) for number in range(-before, after))
+    outside = [line for line in counted if all(abs(line - inner) > bar / 2 for inner in metre.downbeats)]
+    pairs = [(min(inner, outer), max(inner, outer)) for inner in metre.downbeats for outer in outside]
+    return _passing(study, found, pairs, (0, study.sound.frames))
+
+
+def _passing(
+    study: Study, found: FoundLoop, pairs: list[tuple[int, int]], within: tuple[int, int]
+) -> tuple[JumpPoint, ...]:
+    """The first jumps, by likeness, that pass the seam's bars and share no bar line; both ways over each pair."""
     chosen: list[JumpPoint] = []
-    sources: set[int] = set()
-    for first, second in _likest(study, found):
-        if first in sources or second in sources:
+    used: set[int] = set()
+    for first, second in _likest(study, found, pairs):
+        if first in used or second in used:
             continue
-        jump = _fitted(study, found, first, second)
+        jump = _fitted(study, (first, second), within)
         if jump is not None:
-            sources |= {first, second}
+            used |= {first, second}
             chosen += [jump, JumpPoint(source=jump.target, target=jump.source, crossfade=jump.crossfade)]
         if len(chosen) >= MOST:
             break
     return tuple(chosen[:MOST])
 
 
-def _likest(study: Study, found: FoundLoop) -> list[tuple[int, int]]:
-    """Pairs of downbeats whose surroundings are alike enough, best first."""
-    features = study.features
-    lines = found.metre.downbeats if found.metre is not None else ()
+def _likest(study: Study, found: FoundLoop, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pairs of bar lines whose surroundings are alike enough, best first."""
+    hop = study.features.hop
     limit = min(LIKE_ENOUGH, found.score + WORSE_THAN_LOOP)
-    frames = np.round(np.array(lines) / features.hop).astype(int)
-    pairs = []
-    for one, other in combinations(range(len(lines)), 2):
-        distance = _distance(study, int(frames[one]), int(frames[other]))
-        if distance <= limit:
-            pairs.append((distance, lines[one], lines[other]))
-    return [(first, second) for _, first, second in sorted(pairs)[:TRIED]]
+    judged = ((_distance(study, round(one / hop), round(other / hop)), one, other) for one, other in pairs)
+    return [(one, other) for distance, one, other in sorted(judged) if distance <= limit][:TRIED]
 
 
 def _distance(study: Study, one: int, other: int) -> float:
     features = study.features
     total = 0.0
-    for seconds, weight in ((NEAR_S, 0.6), (FAR_S, 0.5)):
+    for seconds, weight in ((NEAR_S, NEAR), (FAR_S, FAR)):
         span = int(seconds * features.rate)
         low, high = max(-span, -one), min(span, len(features) - other)
         gap = features.vectors[one + low : one + high] - features.vectors[other + low : other + high]
         heard = np.minimum(np.einsum("ij,ij->i", gap, gap) / features.typical, 2)
         # What lies beyond the clip's ends is unknown, which is nearly as bad as unlike.
         total += weight * (float(heard.sum()) + 0.9 * (2 * span - len(heard))) / (2 * span)
-    return total / 1.1
+    return total / (NEAR + FAR)
 
 
-def _fitted(study: Study, found: FoundLoop, first: int, second: int) -> JumpPoint | None:
+def _fitted(study: Study, pair: tuple[int, int], within: tuple[int, int]) -> JumpPoint | None:
+    """The jump between two bar lines, to the sample, if it stays between two frames and is not heard."""
     sound = study.sound
-    aligned = match(sound, align(sound, study.onsets, first, second - first, 1), 1)
+    aligned = match(sound, align(sound, study.onsets, pair[0], pair[1] - pair[0], 1), 1)
     start, end = settle(sound, study.onsets, aligned, 1)
-    room = min(start - found.start, end - start)
-    if room <= 0 or end > found.end - found.crossfade or start >= end:
+    room = min(start - within[0], end - start)
+    if room <= 0 or end > within[1]:
         return None
     lengths = [min(round(seconds * sound.rate), room) for seconds in SEAMS_S[:-1]]
     crossfade = best_crossfade(sound, start, end, lengths, measure(sound, start, end, lengths[0]).natural_db)

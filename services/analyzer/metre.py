@@ -15,6 +15,7 @@ import numpy as np
 
 from services.analyzer.features import Features, Onsets
 from services.analyzer.harmony import pitch_classes
+from services.analyzer.opening import opening
 from services.analyzer.records import Metre
 from services.analyzer.sound import Doubles, Floats, Sound
 from services.analyzer.tempo import Pulse
@@ -29,6 +30,12 @@ OFFBEAT: Final = 1.1
 """By how much the strongest onsets are expected to be the beats and not the offbeats."""
 DOUBLED_BPM: Final = (138.0, 172.0)
 """Between these tempi a slow piece may have been counted twice; faster ones are drum and bass."""
+BEGINS: Final = 2.0
+"""What it is worth, in standard deviations of the accents, that the music begins with a beat."""
+BEGINS_WITHIN: Final = 0.12
+"""Of a beat: how far from it the music may begin."""
+BEGINS_AT: Final = 0.4
+"""Of the strongest onsets: those that come where the music begins are the beats, if they are as strong as this."""
 BUSY: Final = 0.55
 """Onsets between the beats over onsets on them: what a fast piece has and a slow one counted twice has not."""
 
@@ -48,6 +55,8 @@ class _Grid:
     times: Doubles
     accents: Doubles
     change: Doubles
+    begin: int | None
+    """The number of the beat, which may be negative, with which the music begins; nothing if it is none of them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,9 @@ def find_metre(
     count = max(1, round(loop.length / pulse.period)) if pulse is not None else 0
     beat = loop.length / count if count else features.rate / 2
     clear = pulse is not None and pulse.clarity >= LEAST_CLARITY and abs(beat / pulse.period - 1) <= TOLERANCE
-    first = _beat_phase(onsets, beat * features.hop) / features.hop if clear else 0.0
+    began = opening(sound)
+    begin = began / features.hop if began is not None else None
+    first = _beat_phase(onsets, beat * features.hop, began) / features.hop if clear else 0.0
     # From just before the loop on, over at most so many beats: what follows it tells its bars as well.
     first += beat * np.floor((loop.start - first) / beat)
     first += beat * np.ceil(max(0.0, -first) / beat)
@@ -80,16 +91,18 @@ def find_metre(
     classes = pitch_classes(sound.low, sound.rate / sound.factor, first * scale, beat * scale / 2, halves)
     if not clear or pulse is None:
         return None, classes
-    grids = [_grid(features, classes, Span(first, beat), half) for half in (0, 1)]
+    grids = [_grid(features, classes, Span(first, beat), half, begin=begin) for half in (0, 1)]
     bars = max(
-        (_bars(grid, features, beat, count) for grid in grids),
+        (_bars(grid, features, beat, count) for grid in _begun(grids)),
         key=lambda found: found.score + (OFFBEAT if found.grid is grids[0] else 0.0),
     )
     period = beat
     if _counted_twice(features, bars, 60 * features.rate / beat):
         parity = 0 if bars.grid is grids[0] else 1
-        slower = [_grid(features, classes, Span(first, beat), parity + shift, 2) for shift in (0, 2)]
-        bars = max((_bars(grid, features, 2 * beat, count // 2) for grid in slower), key=lambda found: found.score)
+        slower = [_grid(features, classes, Span(first, beat), parity + shift, fold=2, begin=begin) for shift in (0, 2)]
+        bars = max(
+            (_bars(grid, features, 2 * beat, count // 2) for grid in _begun(slower)), key=lambda found: found.score
+        )
         period = 2 * beat
     per_bar, offset, times = bars.per_bar, bars.offset, bars.grid.times
     beats, downbeats = _inside(times, period, per_bar, offset, loop)
@@ -120,8 +133,8 @@ def _inside(times: Doubles, beat: float, per_bar: int, offset: int, loop: Span) 
     return beats, downbeats
 
 
-def _beat_phase(onsets: Onsets, beat: float) -> float:
-    """The frame of the clip at which beats fall, from the onsets folded over the beat."""
+def _beat_phase(onsets: Onsets, beat: float, began: int | None) -> float:
+    """The frame of the clip at which beats fall, from the onsets folded over the beat, and from where music begins."""
     points = beat / onsets.step
     strong = onsets.values.sum(axis=0)
     count = max(1, int(len(strong) / points))
@@ -131,13 +144,21 @@ def _beat_phase(onsets: Onsets, beat: float) -> float:
     folded = strong[np.minimum(at.astype(int), len(strong) - 1)].mean(axis=1)
     window = np.hanning(7)[1:-1]
     strength = np.convolve(np.pad(folded, len(window) // 2, "wrap"), window, "valid")
+    best = float(strength.max())
+    if began is not None:
+        near = (grid * onsets.step - began + beat / 2) % beat - beat / 2
+        close = np.where(np.abs(near) <= BEGINS_WITHIN * beat, strength, -np.inf)
+        if float(close.max()) >= BEGINS_AT * best:
+            strength = close
     return float(grid[int(strength.argmax())]) * onsets.step
 
 
-def _grid(features: Features, classes: Floats, span: Span, half: int, fold: int = 1) -> _Grid:
+def _grid(
+    features: Features, classes: Floats, span: Span, half: int, *, fold: int = 1, begin: float | None = None
+) -> _Grid:
     """How each beat stands out as the first of a bar, from ``half`` half beats on, every ``fold`` beats.
 
-    ``span`` starts with the first half beat and is as long as a beat.
+    ``span`` starts with the first half beat and is as long as a beat; ``begin`` is the frame where the music begins.
     """
     first, beat = span.start, span.length
     wide = 2 * fold
@@ -147,7 +168,16 @@ def _grid(features: Features, classes: Floats, span: Span, half: int, fold: int 
     change = _turn(sounding, 1)
     low, high = (_onset(features, times, bands) for bands in ((0, 1), (4, 6)))
     accents = _standard(change) + 0.5 * _standard(_turn(sounding, 2)) + 0.3 * _standard(low) - 0.3 * _standard(high)
-    return _Grid(times, np.asarray(accents), change)
+    number = None
+    if begin is not None:
+        beats = (begin - times[0]) / (fold * beat)
+        number = round(beats) if abs(beats - round(beats)) * fold <= BEGINS_WITHIN else None
+    return _Grid(times, np.asarray(accents), change, number)
+
+
+def _begun(grids: list[_Grid]) -> list[_Grid]:
+    """Those on whose beats the music begins, or all where it begins on none."""
+    return [grid for grid in grids if grid.begin is not None] or grids
 
 
 def _turn(rows: Floats, width: int) -> Doubles:
@@ -178,9 +208,13 @@ def _bars(grid: _Grid, features: Features, beat: float, count: int) -> _Bars:
         if len(accents) < 2 * per_bar:
             continue
         means = np.array([_mean_at(accents, offset, per_bar) for offset in range(per_bar)])
-        order = np.sort(means)
-        offset = int(means.argmax())
-        gathered = float(order[-1] - order[:-1].mean()) * np.sqrt(min(8.0, len(accents) / per_bar))
+        likely = means.copy()
+        if grid.begin is not None:
+            likely[grid.begin % per_bar] += BEGINS
+        order = np.sort(likely)
+        offset = int(likely.argmax())
+        others = (means.sum() - means[offset]) / (per_bar - 1)
+        gathered = max(0.0, float(means[offset] - others)) * np.sqrt(min(8.0, len(accents) / per_bar))
         whole = 0.0 if count % per_bar == 0 else -3.0
         again = 3 * _likeness(features, per_bar * beat)
         score = gathered + again + whole + expected

@@ -59,7 +59,7 @@ def _clip(canvas: Canvas, top: int, study: Study, found: FoundLoop) -> None:
     for edge, name in ((found.start, "start"), (found.end, "end")):
         canvas.box(across(edge) - 1, top, across(edge) + 1, top + PANEL, LOOP)
         canvas.write(across(edge) + 4, top + 4, name, LOOP, scale=1)
-    for number, jump in enumerate(found.jumps):
+    for number, jump in enumerate(found.jumps + found.beyond):
         height = top + PANEL - 10 - 12 * number
         left, right = sorted((across(jump.source), across(jump.target)))
         canvas.box(left, height, right, height + 2, JUMP)

@@ -30,20 +30,21 @@ def read_any(path: Path) -> tuple[Audio, int]:
     except AudioFileError as error:
         if not path.is_file() or "cannot be read as audio" not in str(error):
             raise
-        decoded = _decode(path)
+        import shutil
+
+        ffmpeg = shutil.which("ffmpeg")
+        if ffmpeg is None:
+            raise AudioFileError(f"{error} If it is audio, install ffmpeg, or convert it to WAV or FLAC.") from error
+        decoded = _decode(ffmpeg, path)
         if decoded is None:
             raise
         return decoded
 
 
-def _decode(path: Path) -> tuple[Audio, int] | None:
+def _decode(ffmpeg: str, path: Path) -> tuple[Audio, int] | None:
     """What ffmpeg makes of a file that soundfile does not know, or nothing."""
-    import shutil
     import subprocess
 
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        return None
     limit = f"{MAX_SECONDS + 1:g}"
     # The name is passed as a file, never as a protocol: nothing is fetched.
     command = [ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]

@@ -64,6 +64,9 @@ class FoundLoop:
     bars: int | None = None
     key: Key | None = None
     jumps: tuple[JumpPoint, ...] = ()
+    """Inside the loop."""
+    beyond: tuple[JumpPoint, ...] = ()
+    """Between the loop and the rest of the clip."""
 
     @property
     def frames(self) -> int:

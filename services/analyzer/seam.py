@@ -24,6 +24,9 @@ UNKNOWN_DB: Final = 6.0
 AFTER_S: Final = 0.064
 """Seconds around a seam in which its change of sound is measured: what comes later is the music's own."""
 
+HEARD: Final = 1e-8
+"""Power of a band below which its changes count little, of a full-scale tone's window: 60 dB below a loud band."""
+
 
 @dataclass(frozen=True)
 class Excess:
@@ -134,7 +137,7 @@ def _change(samples: Floats, rate: int) -> float:
     windows = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
     weights, window = _bands(size, rate)
     spectrum = np.fft.rfft(windows * window, axis=1)
-    bands = 10 * np.log10((spectrum.real**2 + spectrum.imag**2) @ weights + 1e-9 * size)
+    bands = 10 * np.log10((spectrum.real**2 + spectrum.imag**2) @ weights + HEARD * size * size)
     return float(np.abs(bands[2:] - bands[:-2]).mean(axis=1).max())
 
 

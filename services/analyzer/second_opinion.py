@@ -1,7 +1,7 @@
 """What librosa says of a loop: a second opinion on tempo and key, and a description that the search has no need of.
 
 Its import costs seconds and hundreds of megabytes, so that it never stands on the way to a loop: it is asked after,
-by whoever wants more than where the music repeats. Its compiled kernels are kept on disk between runs.
+by ``analyze --describe`` and by a service that has nothing else to do. Its compiled kernels are kept on disk.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import numpy as np
 
 from services.analyzer.key import find_key, related
 from services.analyzer.records import Key
+from shared.audio_files import read_audio
+from shared.messages import SecondOpinion
+from shared.music import Loop
 from shared.units import Audio
 
 RATE: Final = 22_050
-LONGEST_S: Final = 60.0
+LONGEST_S: Final = 30.0
 SAME_TEMPO: Final = 0.04
 FOLDS: Final = (1 / 3, 0.5, 2 / 3, 1.0, 1.5, 2.0, 3.0)
 
@@ -46,7 +49,7 @@ class Description:
 
 
 def describe_further(audio: Audio, rate: int, kernels: Path | None = None) -> Description:
-    """Describe a loop of float32 ``(frames, channels)``; at most its first minute is listened to.
+    """Describe a loop of float32 ``(frames, channels)``; at most its first half minute is listened to.
 
     ``kernels`` is a folder in which compiled kernels are kept; it counts until librosa is first imported.
     """
@@ -71,4 +74,26 @@ def describe_further(audio: Audio, rate: int, kernels: Path | None = None) -> De
         tuning_cents=round(100 * tuning, 1),
         brightness_hz=round(float(np.median(centroid)), 1),
         percussive_share=round(power[1] / (sum(power) + 1e-12), 3),
+    )
+
+
+def opinion_on(loop: Loop, kernels: Path) -> SecondOpinion:
+    """What librosa says of a finished loop on disk, and whether it agrees.
+
+    Raises
+    ------
+    AudioFileError
+        The loop's file is gone: it was played and tidied away meanwhile.
+    """
+    samples, rate = read_audio(Path(loop.path))
+    told = describe_further(samples, rate, kernels)
+    return SecondOpinion(
+        loop_id=loop.loop_id,
+        bpm=told.bpm,
+        same_tempo=told.same_tempo(loop.bpm) if loop.bpm else None,
+        key=told.key.name if told.key is not None else None,
+        same_key=told.same_key(loop.key) if loop.key else None,
+        tuning_cents=told.tuning_cents,
+        brightness_hz=told.brightness_hz,
+        percussive_share=told.percussive_share,
     )

@@ -1,7 +1,8 @@
 """The analyzer as a process: clips in, loops and receipts out.
 
 Threads: the main thread owns every socket and all state here and never waits for music; one worker thread does the
-analysis and hands each answer back through ``ServiceLoop.call_soon``.
+analysis and hands each answer back through ``ServiceLoop.call_soon``. When nothing was asked for a while, a third one
+describes the last loop that was found.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from shared.messages import (
     ClipRejected,
     LoopReady,
     Prepare,
+    SecondOpinion,
     TransitionReady,
 )
+from shared.music import Loop
 from shared.paths import Paths
 from shared.runtime import memory
 from shared.runtime.door import Door
@@ -45,6 +48,8 @@ REMEMBERED: Final = 512
 """Answers kept, so that a clip that comes again is answered and not analysed again."""
 OUTBOX: Final = 1_024
 RETRY_S: Final = 0.1
+IDLE_S: Final = 10.0
+"""Without a clip for so long, there is time for a second opinion."""
 
 Receipt: TypeAlias = ClipAccepted | ClipRejected
 
@@ -66,7 +71,11 @@ class Analyzer:
         self._work: queue.SimpleQueue[tuple[Clip, bytes | None] | Prepare | None] = queue.SimpleQueue()
         self._outbox: deque[tuple[Link, AnyMessage]] = deque(maxlen=OUTBOX)
         self._state = AnalyzerStatus()
+        self._undescribed: Loop | None = None
+        self._describing = False
+        self._busy_at = time.monotonic()
         loop.every(RETRY_S, self._flush)
+        loop.every(IDLE_S / 4, self._describe_when_idle)
         StatusReporter(loop, "analyzer", self._status.send, lambda: self._state)
         self._worker = threading.Thread(target=self._analyse, name="analysis", daemon=True)
         self._worker.start()
@@ -112,6 +121,8 @@ class Analyzer:
             receipt = msgspec.structs.replace(receipt, token=latest.token)
             if isinstance(receipt, ClipAccepted):
                 receipt = msgspec.structs.replace(receipt, analysis_s=round(seconds, 3))
+                # What was composed is known better than anyone could hear.
+                self._undescribed = receipt.loop if receipt.loop.mode == "xfade" else self._undescribed
                 self._state = msgspec.structs.replace(self._state, accepted=self._state.accepted + 1)
             else:
                 self._state = msgspec.structs.replace(
@@ -123,6 +134,19 @@ class Analyzer:
             self._tell(receipt)
         self._state = msgspec.structs.replace(self._state, last_analysis_s=round(seconds, 3))
         self._show()
+
+    def _describe_when_idle(self) -> None:
+        if self._waiting:
+            self._busy_at = time.monotonic()
+        if self._undescribed is None or self._describing or time.monotonic() - self._busy_at < IDLE_S:
+            return
+        found, self._undescribed, self._describing = self._undescribed, None, True
+        threading.Thread(target=self._describe, args=(found,), name="description", daemon=True).start()
+
+    def _described(self, opinion: SecondOpinion | None) -> None:
+        self._describing = False
+        if opinion is not None:
+            self._state = msgspec.structs.replace(self._state, opinion=opinion)
 
     def _tell(self, receipt: Receipt) -> None:
         if isinstance(receipt, ClipAccepted):
@@ -175,6 +199,21 @@ class Analyzer:
                     clip, receipt, problem, seconds
                 )
             )
+
+    # -- description thread -------------------------------------------------------------------------------------------
+
+    def _describe(self, found: Loop) -> None:
+        from services.analyzer.second_opinion import opinion_on
+
+        opinion: SecondOpinion | None = None
+        try:
+            opinion = opinion_on(found, self._paths.cache / "kernels")
+        except AudioFileError:
+            log.debug("Loop %s was gone before it was described.", found.loop_id)
+        except Exception:
+            # Nobody waits for an opinion: whatever keeps librosa from having one must not disturb the service.
+            log.exception("Loop %s could not be described.", found.loop_id)
+        self._loop.call_soon(partial(self._described, opinion))
 
 
 def run(paths: Paths, settings: Settings) -> None:

@@ -23,6 +23,10 @@ Doubles: TypeAlias = NDArray[np.float64]
 WORKING_RATE: Final = 10_600
 SILENCE_DBFS: Final = -70.0
 SHORTEST_S: Final = 0.5
+SOUNDING_S: Final = 0.25
+"""A clip that sounds for less than this, all in all, holds a click and no music."""
+SOUNDING_DB: Final = 60.0
+"""Below the loudest hundredth of a second: what is quieter is silence."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,19 @@ def listen(audio: Audio, rate: int) -> Sound | Rejection:
         return Rejection(f"This clip is silent ({level:.0f} dBFS at its loudest).", "silence", {"peak_dbfs": level})
     gain = np.float32(2.0 ** -np.floor(np.log2(peak)))
     low *= gain
+    heard = _sounding(low, rate / factor)
+    if heard < SOUNDING_S:
+        return Rejection(f"This clip is silence but for {heard:.2f} s of sound.", "silence", {"sounding_s": heard})
     spread = float(np.sqrt(np.dot(low, low) / len(low)))
     return Sound(audio, rate, mix * gain, offset * gain, low, spread, factor)
+
+
+def _sounding(low: Floats, rate: float) -> float:
+    """For how many seconds there is any sound, by hundredths of a second."""
+    hop = max(1, round(0.01 * rate))
+    rows = low[: len(low) // hop * hop].reshape(-1, hop)
+    power = np.einsum("ij,ij->i", rows, rows)
+    return float((power > float(power.max()) * 10 ** (-SOUNDING_DB / 10)).sum()) * hop / rate
 
 
 def _average(audio: Audio, mix: Floats, factor: int) -> Floats:

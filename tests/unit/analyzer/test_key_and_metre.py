@@ -9,7 +9,9 @@ from services.analyzer.finder import find_loop
 from services.analyzer.harmony import pitch_classes
 from services.analyzer.key import find_key, parse_key, related
 from services.analyzer.length import LengthWish, parse_wish
+from services.analyzer.opening import opening
 from services.analyzer.records import FoundLoop
+from services.analyzer.sound import Sound, listen
 from shared.errors import UsageError
 from tests.unit.analyzer.music import RATE, groove
 
@@ -64,3 +66,28 @@ def test_downbeats_lie_on_the_bar_lines(bpm: float, per_bar: int, lead_in_s: flo
     bar = per_bar * 60 / bpm
     off = [(at / RATE - lead_in_s) / bar for at in loop.metre.downbeats]
     assert max(abs(bars - round(bars)) * bar for bars in off) <= 0.07
+
+
+@pytest.mark.parametrize(("cut_s", "begins"), [(0.0, True), (0.3, False)])
+def test_music_that_begins_is_told_from_an_excerpt(cut_s: float, begins: bool) -> None:
+    # From 0.3 s on a chord sounds at full level: no clip begins like that.
+    t = np.arange(RATE * 8) / RATE
+    music = groove(bars=4)[:, 0] + 0.3 * np.sin(2 * np.pi * 220 * t + 1.0).astype(np.float32) * np.minimum(1, t / 0.1)
+    sound = listen(music[round(cut_s * RATE) :, None].astype(np.float32), RATE)
+    assert isinstance(sound, Sound)
+    assert (opening(sound) is not None) == begins
+
+
+def test_a_clip_that_begins_on_a_weak_downbeat_is_counted_from_there() -> None:
+    # The loudest beats are the second and the fourth: only the beginning tells where the bar starts.
+    beat, rng = RATE // 2, np.random.default_rng(3)
+    clip = np.zeros((32 * beat, 1), np.float32)
+    for number in range(32):
+        burst = rng.standard_normal(RATE // 8) * np.hanning(RATE // 4)[RATE // 8 :]
+        burst[:40] *= np.linspace(0, 1, 40)
+        clip[number * beat : number * beat + len(burst), 0] += (0.4 if number % 2 else 0.15) * burst
+    loop = find_loop(clip, RATE, LengthWish(seconds=7.5))
+    assert isinstance(loop, FoundLoop)
+    assert loop.metre is not None
+    places = [at / beat % 4 for at in loop.metre.downbeats]
+    assert all(min(place, 4 - place) < 0.1 for place in places)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from services.analyzer import loudness
+from services.analyzer.finder import Study, search, study_clip
+from services.analyzer.jumps import find_jumps_beyond
 from services.analyzer.length import LengthWish
 from services.analyzer.making import FinishedLoop, make_loop
-from services.analyzer.records import Rejection
+from services.analyzer.records import FoundLoop, Rejection
 from services.analyzer.seam import bake
 from shared.music import BeatGrid, Section, Truth
 from tests.unit.analyzer.music import RATE, groove
@@ -123,7 +125,22 @@ def test_asked_tempo_that_was_not_made_is_refused() -> None:
     clip = groove(bpm=120.0, bars=10)
     answer = make_loop(clip, RATE, wish=LengthWish(seconds=4.0), asked_bpm=87.0)
     assert isinstance(answer, Rejection)
-    assert answer.code == "wrong-tempo"
+    assert (answer.code, answer.figures["asked_bpm"]) == ("wrong-tempo", 87.0)
+
+
+def test_asked_key_that_was_not_made_is_refused() -> None:
+    t = np.arange(RATE * 2) / RATE
+    bars = [
+        sum(np.sin(2 * np.pi * 220 * 2 ** ((root + step) / 12) * t) for step in (0, 4, 7)) for root in (3, 8, 10, 3)
+    ]
+    clip = (0.2 * np.tile(np.concatenate(bars), 2) * (1 - 0.9 * (t % 0.5 / 0.5))[np.arange(16 * RATE) % len(t)])[
+        :, None
+    ]
+    kept = make_loop(clip.astype(np.float32), RATE, wish=LengthWish(seconds=7.0), asked_key="C")
+    assert isinstance(kept, FinishedLoop), kept
+    answer = make_loop(clip.astype(np.float32), RATE, wish=LengthWish(seconds=7.0), asked_key="F#")
+    assert isinstance(answer, Rejection)
+    assert (answer.code, bool(answer.figures)) == ("wrong-key", True)
 
 
 def test_faults_of_a_generated_clip_have_names() -> None:
@@ -134,7 +151,7 @@ def test_faults_of_a_generated_clip_have_names() -> None:
     for clip, code in ((faded, "dies-away"), (clipped, "clipping"), (hung, "stuck")):
         answer = make_loop(clip, RATE, wish=LengthWish(seconds=3.0))
         assert isinstance(answer, Rejection), code
-        assert answer.code == code
+        assert (answer.code, bool(answer.figures)) == (code, True)
 
 
 def test_jump_points_pass_from_bar_line_to_bar_line() -> None:
@@ -152,3 +169,21 @@ def test_jump_points_pass_from_bar_line_to_bar_line() -> None:
         if jump.source > jump.target:
             joined = np.concatenate([played[-8:], mono[jump.target : jump.target + 8]])
             assert np.abs(np.diff(joined, n=2)).max() <= step
+
+
+def test_jump_points_beyond_the_loop_leave_it_and_return() -> None:
+    clip = groove(bpm=118.3, bars=16)
+    study = study_clip(clip, RATE)
+    assert isinstance(study, Study)
+    loop = search(study, LengthWish(bars=4))
+    assert isinstance(loop, FoundLoop)
+    jumps = find_jumps_beyond(study, loop)
+    assert 1 <= len(jumps) <= 4
+    bar = 4 * 60 / 118.3 * RATE
+    for jump in jumps:
+        bars = (jump.source - jump.target) / bar
+        assert abs(bars - round(bars)) < 0.01
+        inside = [loop.start - bar / 4 <= place <= loop.end - bar / 4 for place in (jump.source, jump.target)]
+        assert not all(inside)
+        assert min(jump.source, jump.target) >= jump.crossfade
+        assert max(jump.source, jump.target) <= len(clip)
