@@ -56,6 +56,7 @@ def filtered(audio: Audio, rate: int, gain: Callable[[NDArray[np.float64]], NDAr
         spectrum *= response
         done = np.fft.irfft(spectrum, _BLOCK, axis=2)[:, :, edge : edge + hop]
         out[:, first * hop : first * hop + done.shape[1] * hop] = done.reshape(channels, -1)
+    del wrapped, windows
     return np.ascontiguousarray(out[:, :frames].T)
 
 
@@ -82,6 +83,7 @@ def convolved(audio: Audio, impulse: Audio, key: Hashable = None) -> Audio:
             for part in range(1, parts):
                 total += recent[part] * response[part]
             out[:, block * _BLOCK : (block + 1) * _BLOCK] = np.fft.irfft(total, 2 * _BLOCK, axis=1)[:, _BLOCK:]
+    del wrapped
     return np.ascontiguousarray(out[:, :frames].T)
 
 

@@ -37,6 +37,8 @@ _TOWARDS: Final = 0.55
 _MOST_DB: Final = 4.5
 _SIDE_DB: Final = (-9.0, -5.5)
 """Range of side against middle that the width is brought into."""
+_TAPE: Final = 1 << 16
+"""Frames that the worn tape is read in at a time."""
 _LEAST_SIDE_DB: Final = -10.5
 """What is left at the least when the bass has gone to the middle."""
 
@@ -141,21 +143,24 @@ def _shaped(mix: Audio, rate: int, curve_db: NDArray[np.float64], width: float, 
 def _worn(section: Audio, amount: float, rate: int, seed: int) -> Audio:
     """A tape that wavers by a few cents, and hisses; both go round with the section."""
     frames = len(section)
-    seconds = frames / rate
-    turn = 2.0 * np.pi * np.arange(frames) / frames
-    place = np.arange(frames, dtype=float)
+    swings = []
     for speed, cents in ((0.55, 5.0), (1.7, 1.6), (6.3, 0.5)):
-        laps = max(1, round(speed * seconds))
-        swing = (2.0 ** (cents * amount / 1200.0) - 1.0) * frames / (2.0 * np.pi * laps)
-        place += swing * np.sin(laps * turn + laps)
-    whole = np.floor(place).astype(np.int64)
-    part = (place - whole).astype(np.float32)[:, None]
-    whole %= frames
-    worn = section[whole] * (1.0 - part) + section[(whole + 1) % frames] * part
+        laps = max(1, round(speed * frames / rate))
+        swings.append((laps, (2.0 ** (cents * amount / 1200.0) - 1.0) * frames / (2.0 * np.pi * laps)))
+    worn = np.empty_like(section)
+    for first in range(0, frames, _TAPE):
+        place = np.arange(first, min(first + _TAPE, frames), dtype=float)
+        turn = place * (2.0 * np.pi / frames)
+        for laps, swing in swings:
+            place += swing * np.sin(laps * turn + laps)
+        whole = np.floor(place).astype(np.int64)
+        part = (place - whole).astype(np.float32)[:, None]
+        whole %= frames
+        worn[first : first + _TAPE] = section[whole] * (1.0 - part) + section[(whole + 1) % frames] * part
     for channel in range(2):
         hiss = noise(frames, seed, 83, channel)
         worn[:, channel] += (hiss + np.roll(hiss, 1) + np.roll(hiss, 2)) * np.float32(0.0011 * amount)
-    return np.asarray(worn, np.float32)
+    return worn
 
 
 def _at_loudness(mix: Audio, bounds: Bounds, rate: int) -> Audio:

@@ -42,7 +42,7 @@ class Strip:
     part: Part
     instrument: Instrument
     audio: Audio
-    """Dry, ``(frames, 2)``."""
+    """Dry, ``(frames, 2)``; used up by the mix, so that memory is not."""
     gain: float
 
 
@@ -63,13 +63,14 @@ class Desk:
         for strip in strips:
             audio = self._placed(strip, pump)
             total += audio
-            if strip.part.reverb > 0.0:
-                room += audio * np.float32(min(1.0, strip.part.reverb))
             centre = _summed(audio) if strip.instrument.width or strip.part.delay > 0.0 else None
             if centre is not None and strip.instrument.width:
                 wide += centre * np.float32(0.5 * strip.instrument.width)
             if centre is not None and strip.part.delay > 0.0:
                 delay += centre * np.float32(0.5 * min(1.0, strip.part.delay))
+            if strip.part.reverb > 0.0:
+                audio *= np.float32(min(1.0, strip.part.reverb))
+                room += audio
         if delay.any():
             echo = self._echoes(delay)
             total += echo
@@ -110,7 +111,8 @@ class Desk:
     def _placed(self, strip: Strip, pump: NDArray[np.float32] | None) -> Audio:
         pan = min(1.0, max(-1.0, strip.part.pan))
         sides_gain = np.array([np.sqrt(1.0 - max(0.0, pan)), np.sqrt(1.0 + min(0.0, pan))], np.float32)
-        audio = strip.audio * (sides_gain * np.float32(strip.gain))
+        audio = strip.audio
+        audio *= sides_gain * np.float32(strip.gain)
         if strip.instrument.family == "bass":
             audio[:] = _summed(audio) * np.float32(0.5)
         if pump is not None and strip.part.sidechain > 0.0:
