@@ -84,3 +84,6 @@ def test_the_book_of_styles_has_a_row_for_each() -> None:
         row = next(line for line in book.splitlines() if line.startswith(f"| {key} |"))
         assert f"| {style.data.without_soundfont} |" in row
         assert f"| {', '.join(style.data.meters)} |" in row
+        assert f"| {style.data.tempo[0]:g}–{style.data.tempo[1]:g} |" in row
+    for name in INSTRUMENTS:
+        assert f"`{name}`" in book

@@ -7,15 +7,15 @@ out of the first. Every section is a turn of chords that leads back, so they fol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 import msgspec
 
-from services.generator.backends.composer import accompaniment, bass, drumming, melody, meters, shape
+from services.generator.backends.composer import accompaniment, bass, drumming, melody, shape
 from services.generator.backends.composer.dice import Dice
 from services.generator.backends.composer.ensemble import Ensemble, Player, assemble
+from services.generator.backends.composer.material import Material, gather, halved, turn_of
 from services.generator.backends.composer.passage import Passage, changes_of
 from services.generator.backends.composer.performance import perform
 from services.generator.backends.composer.plan import Plan
@@ -31,31 +31,13 @@ _HOME: Final = 24
 
 
 @dataclass(frozen=True)
-class _Figures:
-    """What one player has chosen for a piece: the lines of the statement and those of the answer."""
-
-    statement: tuple[str, ...]
-    answer: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Material:
-    progressions: dict[str, str]
-    themes: dict[str, melody.Theme]
-    figures: dict[str, _Figures]
-    grooves: dict[str, drumming.Groove]
-    stop: float
-    """Quarter notes at a section's end in which the band leaves the fill alone."""
-
-
-@dataclass(frozen=True)
 class _Piece:
     """What all sections share."""
 
     plan: Plan
     style: Style
     ensemble: Ensemble
-    material: _Material
+    material: Material
     dice: Dice
 
 
@@ -74,7 +56,7 @@ def compose(plan: Plan, style: Style) -> Score:
     """
     dice = Dice(plan.seed_text)
     ensemble = assemble(style, plan, dice.fork("ensemble"))
-    piece = _Piece(plan, style, ensemble, _material(plan, style, ensemble, dice), dice)
+    piece = _Piece(plan, style, ensemble, gather(plan, style, ensemble, dice), dice)
     drafts: dict[str, _Draft] = {}
     sections = []
     for label, bars in plan.form:
@@ -108,89 +90,23 @@ def _before(passage: Passage, piece: _Piece) -> _Draft:
 def _generation(piece: _Piece, number: int) -> _Piece:
     """The piece as it was after so many developments."""
     plan = replace(piece.plan, development=number)
-    return replace(piece, plan=plan, material=_material(plan, piece.style, piece.ensemble, piece.dice))
+    return replace(piece, plan=plan, material=gather(plan, piece.style, piece.ensemble, piece.dice))
 
 
 def _variation(origin: _Draft, fresh: _Draft) -> _Draft:
     return replace(fresh, notes=varied(origin.notes, fresh.notes, fresh.passage))
 
 
-# -- materials --------------------------------------------------------------------------------------------------------
-
-
-def _material(plan: Plan, style: Style, ensemble: Ensemble, dice: Dice) -> _Material:
-    grown = f"development {plan.development}" if plan.development else ""
-    rng = dice.fork("harmony").throw()
-    first = rng.choice(style.progressions(plan.mode))
-    answers = style.progressions(plan.mode, bridge=True)
-    later = dice.fork("bridge" + grown).throw()
-    second = later.choice([text for text in answers if text != first] or list(answers))
-    third = later.choice([text for text in answers if text not in {first, second}] or [first])
-    themes: dict[str, melody.Theme] = {}
-    figures: dict[str, _Figures] = {}
-    written = {layer.name for layer in style.data.layers}
-    for player in ensemble.players:
-        layer = player.layer
-        native = style.native if layer.name in written else meters.COMMON
-        lines = layer.lines if layer.role == "arp" else meters.lines_in(layer.lines, native, plan.meter)
-        if _halved(plan, style):
-            lines = tuple(meters.doubled(line) for line in lines)
-        own = dice.fork(f"figures {layer.name}")
-        if layer.role == "melody" and lines:
-            themes[layer.name] = melody.invent(lines, plan.meter, own)
-            # A development answers the theme in ever new ways, and keeps the theme.
-            for turn in ("answer", "third"):
-                themes[f"{layer.name} {turn}"] = melody.invent(
-                    lines, plan.meter, own.fork(turn + grown), themes[layer.name]
-                )
-        elif lines:
-            figures[layer.name] = _Figures(lines, lines) if layer.freely else _figures(lines, own, grown)
-    grooves: dict[str, drumming.Groove] = {}
-    if ensemble.drums is not None:
-        own = dice.fork("groove")
-        halved = _halved(plan, style)
-        native = style.native if style.data.drums is not None else meters.COMMON
-        grooves["statement"] = drumming.choose(ensemble.drums, native, plan.meter, own, halved=halved)
-        for turn in ("answer", "third"):
-            grooves[turn] = drumming.choose(
-                ensemble.drums, native, plan.meter, own.fork(turn + grown), grooves["statement"], halved=halved
-            )
-    stop = shape.choose_stop(style, plan.meter, dice.fork("stop").throw()) if grooves else 0.0
-    return _Material({"statement": first, "answer": second, "third": third}, themes, figures, grooves, stop)
-
-
-def _halved(plan: Plan, style: Style) -> bool:
-    """Far above its usual tempo a style is counted in halves: its lines take twice as many beats."""
-    return plan.bpm > 1.45 * style.data.tempo[1]
-
-
-def _figures(lines: Sequence[str], dice: Dice, grown: str) -> _Figures:
-    rng = dice.throw()
-    order = list(lines)
-    rng.shuffle(order)
-    keep = 1 if len(order) < 3 or rng.random() < 0.4 else 2
-    rest = order[keep:] or order
-    some = 1 if rng.random() < 0.4 else 2
-    if grown:
-        dice.fork(grown).throw().shuffle(rest)
-    return _Figures(tuple(order[:keep]), tuple(rest[:some]))
-
-
-def _turn(label: str) -> str:
-    """Which of the piece's materials a section is made of."""
-    return {"B": "answer", "C": "third"}.get(label[0], "statement")
-
-
 def _passage(label: str, bars: int, piece: _Piece) -> Passage:
     plan = piece.plan
-    progression = piece.material.progressions[_turn(label)]
+    progression = piece.material.progressions[turn_of(label)]
     if label == "fill":
         progression = "|".join(progression.split("|")[-bars:])
     single = len(plan.form) == 1
     # Music for sleep and concentration has no more and less.
     change = 0.0 if piece.style.data.steady else 0.1 if single else _ENERGY.get(label, 0.0)
     energy = plan.energy + change
-    pace = piece.style.data.pace * (2 if _halved(plan, piece.style) else 1)
+    pace = piece.style.data.pace * (2 if halved(plan, piece.style) else 1)
     return Passage(
         label=label,
         bars=bars,
@@ -210,7 +126,7 @@ def _draft(passage: Passage, piece: _Piece) -> _Draft:
     own = piece.dice.fork(f"section {passage.label} {piece.plan.development}")
     notes: dict[str, list[Note]] = {}
     if ensemble.drums is not None:
-        groove = piece.material.grooves[_turn(passage.label)]
+        groove = piece.material.grooves[turn_of(passage.label)]
         strokes = drumming.play(
             ensemble.drums,
             groove,
@@ -234,7 +150,7 @@ def _draft(passage: Passage, piece: _Piece) -> _Draft:
 
 def _written(layer: Layer, passage: Passage, piece: _Piece, dice: Dice) -> list[Note]:
     rng = dice.throw()
-    turn = _turn(passage.label)
+    turn = turn_of(passage.label)
     again = passage.label.endswith("'")
     chosen = piece.material.figures.get(layer.name)
     lines = (chosen.statement if turn == "statement" and not again else chosen.answer) if chosen else ()

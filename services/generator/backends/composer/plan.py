@@ -12,8 +12,9 @@ from typing import Final
 
 from services.generator.backends.composer import meters, theory
 from services.generator.backends.composer.dice import Dice, seed_text
+from services.generator.backends.composer.prompt.figures import TEMPO_RANGE
 from services.generator.backends.composer.prompt.lexicon import lexicon, spoken
-from services.generator.backends.composer.prompt.understand import TEMPO_RANGE, Wishes, understand
+from services.generator.backends.composer.prompt.understand import Wishes, understand
 from services.generator.backends.composer.score import Meter
 from services.generator.backends.composer.style import Style
 from shared.errors import UsageError

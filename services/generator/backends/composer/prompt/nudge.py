@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from services.generator.backends.composer import theory
 from services.generator.backends.composer.plan import Plan
+from services.generator.backends.composer.prompt.figures import TEMPO_RANGE
 from services.generator.backends.composer.prompt.lexicon import find, lexicon
-from services.generator.backends.composer.prompt.understand import TEMPO_RANGE, understand
+from services.generator.backends.composer.prompt.understand import understand
 from services.generator.backends.composer.style import Style
 from shared.messages import PROMPT_LIMIT
 

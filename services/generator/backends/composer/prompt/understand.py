@@ -12,58 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.generator.backends.composer import meters, theory
+from services.generator.backends.composer.prompt.figures import bars_in, bpm_in, key_in, meter_in
 from services.generator.backends.composer.prompt.lexicon import Lexicon, Mood, find, lexicon, plain
 from services.generator.backends.composer.score import Meter
 from services.generator.backends.composer.style import Style
 
-TEMPO_RANGE: Final = (20.0, 400.0)
 _MOOD_ENERGY: Final = 0.18
 _READ: Final = 4_000
 """Characters of a prompt that are read; the rest still makes the seed."""
-
-_BPM: Final = re.compile(
-    r"(?<![\w.])(\d{2,3}(?:[.,]\d{1,2})?)\s*(?:bpm|beats? per minute|battiti(?: al minuto)?)\b"
-    r"|\b(?:bpm|tempo)\s*(?:of|di|=|:)?\s*(\d{2,3}(?:[.,]\d{1,2})?)(?![\w/])"
-)
-_BARE: Final = re.compile(r"(?<![\w./])(?:at|@|a)?\s*(\d{2,3})(?=\s*(?:,|$|with\b|con\b))")
-"""A number at the end of a clause is a tempo, if it can be one and is no machine's name."""
-_MACHINES: Final = frozenset({"101", "106", "303"})
-_KEY: Final = re.compile(
-    r"(?<![\w#♯♭])([A-Ga-g])\s*[- ]?(#|♯|b|♭|sharp|flat)?\s*[- ]?"
-    r"(major|minor|maj|min|harmonic[ -]minor|dorian|phrygian|lydian|mixolydian|aeolian|ionian|blues)\b"
-    r"(?!\s+(?:key|mode|mood|tonality|scale))"
-)
-_KEY_SHORT: Final = re.compile(r"(?<![\w#♯♭])(?i:in|key of|key:?|in the key of)\s+([A-G](?:#|♯|b|♭)?m?)(?![\w#♯♭'’])")
-_KEY_ALONE: Final = re.compile(
-    r"(?<![\w#♯♭])([B-G](?:#|♯|b|♭)?m|A(?:#|♯|b|♭)?m(?!\s+[Ii]\b)|[A-G](?:#|♯|♭))(?![\w#♯♭'’/])"
-)
-_KEY_ITALIAN: Final = re.compile(
-    r"\b(do|re|mi|fa|sol|la|si)\s*(diesis|bemolle|#|♯|b|♭)?\s*(maggiore|minore|dorico|frigio|lidio|misolidio)\b"
-)
-_ITALIAN: Final = {"do": "C", "re": "D", "mi": "E", "fa": "F", "sol": "G", "la": "A", "si": "B"}
-_ITALIAN_MODES: Final = {
-    "maggiore": "major",
-    "minore": "minor",
-    "dorico": "dorian",
-    "frigio": "phrygian",
-    "lidio": "lydian",
-    "misolidio": "mixolydian",
-}
-_METER: Final = re.compile(r"(?<![\w/.])(\d{1,2}\s*/\s*(?:4|8))(?![\w/])")
-_WALTZ: Final = ("waltz", "waltzes", "valzer", "walzer", "valse", "three four", "in three", "in tre", "tre quarti")
-_COMPOUND: Final = ("jig", "tarantella", "six eight", "sei ottavi", "barcarolle", "barcarola")
-_ODD: Final = {"five four": "5/4", "cinque quarti": "5/4", "seven eight": "7/8", "sette ottavi": "7/8"}
-_BARS: Final = re.compile(r"(?<![\w.])(\d{1,3})\s*(?:bars?|battute|battuta|measures?|misure)\b")
-_MODES: Final = {
-    "minor": ("minor", "minor key", "minore"),
-    "major": ("major", "major key", "maggiore"),
-    "dorian": ("dorian", "dorico"),
-    "phrygian": ("phrygian", "frigio", "flamenco"),
-    "lydian": ("lydian", "lidio"),
-    "mixolydian": ("mixolydian", "misolidio"),
-    "harmonic-minor": ("harmonic minor", "minore armonica"),
-}
 
 
 @dataclass(frozen=True)
@@ -91,7 +47,6 @@ class Wishes:
     """Instruments' registry names, roles as ``role:drums`` and pieces of the kit as ``kit:kick``."""
     only: frozenset[str] = frozenset()
     """The same, for what is to play alone."""
-    moods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +69,16 @@ def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
     unwanted, wanted = _wishes(bare, mentions, words, refused)
     only = _only(bare, mentions, words, refused)
     style = _style(bare, styles, refused)
-    family, tempo, relative, energy, brightness, lofi, moods = _moods(bare, words, refused + lessened)
-    tonic, mode = _key(text)
-    if mode is None:
-        mode = next((name for name, phrases in _MODES.items() if find(phrases, bare)), None)
+    family, tempo, relative, energy, brightness, lofi = _moods(bare, words, refused + lessened)
+    tonic, mode = key_in(bare, text)
     return Wishes(
         style=style,
-        bpm=_bpm(bare),
+        bpm=bpm_in(bare),
         tonic=tonic,
         mode=mode,
         family=family,
-        meter=_meter(bare, text),
-        bars=_bars(bare),
+        meter=meter_in(bare, text),
+        bars=bars_in(bare),
         tempo_factor=tempo,
         relative_tempo=relative,
         energy=energy,
@@ -134,7 +87,6 @@ def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
         wanted=wanted,
         unwanted=unwanted,
         only=only,
-        moods=moods,
     )
 
 
@@ -288,13 +240,10 @@ def _style(bare: str, styles: Mapping[str, Style], refused: list[tuple[int, int]
     return min(scores)[2] if scores else None
 
 
-def _moods(
-    bare: str, words: Lexicon, refused: list[tuple[int, int]]
-) -> tuple[str, float, float, float, float, float, tuple[str, ...]]:
+def _moods(bare: str, words: Lexicon, refused: list[tuple[int, int]]) -> tuple[str, float, float, float, float, float]:
     family, tempo, relative, energy, brightness, lofi = "", 1.0, 1.0, 0.0, 0.0, 0.0
-    names: list[str] = []
     said = 0.0
-    for name, mood in words.moods.items():
+    for mood in words.moods.values():
         more = find(mood.more, bare)
         plainly = [
             span
@@ -303,7 +252,6 @@ def _moods(
         ]
         if not more and not plainly:
             continue
-        names.append(name)
         if plainly:
             tempo *= _relative(mood, max(_degree(bare[: span[0]], words) for span in plainly))
         amount = 1.0 if plainly else 0.0
@@ -320,7 +268,7 @@ def _moods(
         family = mood.mode or family
     # Many words for the same calm do not add up to silence; what is asked for relatively goes further.
     energy += max(-_MOOD_ENERGY, min(_MOOD_ENERGY, said))
-    return family, tempo, relative, energy, max(-1.5, min(1.5, brightness)), lofi, tuple(names)
+    return family, tempo, relative, energy, max(-1.5, min(1.5, brightness)), lofi
 
 
 def _degree(before: str, words: Lexicon) -> float:
@@ -333,51 +281,3 @@ def _degree(before: str, words: Lexicon) -> float:
 
 def _relative(mood: Mood, degree: float) -> float:
     return 1.0 + (mood.tempo - 1.0) * degree
-
-
-# -- figures ----------------------------------------------------------------------------------------------------------
-
-
-def _bpm(bare: str) -> float | None:
-    for match in _BPM.finditer(bare):
-        value = float((match[1] or match[2]).replace(",", "."))
-        if TEMPO_RANGE[0] <= value <= TEMPO_RANGE[1]:
-            return value
-    tempi = [match[1] for match in _BARE.finditer(bare) if match[1] not in _MACHINES]
-    return next((float(text) for text in tempi if 40 <= float(text) <= 220), None)
-
-
-def _bars(bare: str) -> int | None:
-    match = _BARS.search(bare)
-    return int(match[1]) if match and 1 <= int(match[1]) <= 64 else None
-
-
-def _key(text: str) -> tuple[int | None, str | None]:
-    """The key that is named, tonic and mode; a letter with no mode leaves the mode open only if it stands alone."""
-    if match := _KEY.search(text):
-        letter, accidental, mode = match.groups()
-        # "a minor chord" begins with an article, "A minor" with a key.
-        article = letter == "a" and not re.search(r"\b(?:in|of|key)\s+$", text[: match.start()])
-        if not article or text.strip().casefold().startswith("a min"):
-            sign = {"sharp": "#", "flat": "b", None: ""}.get(accidental, accidental)
-            return theory.parse_key(f"{letter.upper()}{sign} {mode}") or (None, None)
-    if match := _KEY_ITALIAN.search(text.casefold()):
-        note, accidental, mode = match.groups()
-        sign = {"diesis": "#", "bemolle": "b", None: ""}.get(accidental, accidental)
-        return theory.parse_key(f"{_ITALIAN[note]}{sign} {_ITALIAN_MODES[mode]}") or (None, None)
-    for pattern in (_KEY_SHORT, _KEY_ALONE):
-        if (match := pattern.search(text)) and (key := theory.parse_key(match[1])):
-            return key
-    return None, None
-
-
-def _meter(bare: str, text: str) -> Meter | None:
-    for match in _METER.finditer(text):
-        if meter := meters.parse_meter(match[1]):
-            return meter
-    for phrase, written in _ODD.items():
-        if find((phrase,), bare):
-            return meters.parse_meter(written)
-    if find(_WALTZ, bare):
-        return Meter(3, 4)
-    return Meter(6, 8) if find(_COMPOUND, bare) else None
