@@ -66,6 +66,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     exact_loops: bool = False
     weak_words: tuple[str, ...] = ()
     """Words for styles in which it does poorly on this machine, as a composer without sampled instruments may."""
+    batch: Count = 1
+    """Clips of one prompt that it makes at once in far less time than one by one."""
     code_licence: str = "MIT"
     weights_licence: str | None = None
     memory_mb: float | None = None

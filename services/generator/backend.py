@@ -6,10 +6,10 @@ sockets. Three kinds of work fit: a *clip*, a *continuation* of one, and a *stre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared.errors import Cancelled
 from shared.messages import Capabilities, Job
@@ -81,4 +81,24 @@ class Backend(Protocol):
 
     def unload(self) -> None:
         """Give memory back; the next job loads again."""
+        ...
+
+
+@runtime_checkable
+class BatchingBackend(Protocol):
+    """A backend that makes several clips of one prompt at once; ``Capabilities.batch`` says how many at most."""
+
+    def generate_many(self, jobs: Sequence[Job], control: JobControl) -> tuple[list[Generation], Iterator[None]]:
+        """Begin clips that differ in their ids and seeds alone.
+
+        Returns
+        -------
+        generations : one per job; their blocks hold what ``work`` has made so far
+        work : to be exhausted first; each turn makes a block of every clip
+
+        Raises
+        ------
+        JobRefused
+            The jobs differ in more, or are too many; else as ``Backend.generate``.
+        """
         ...

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from services.generator.choice import choose
-from services.generator.frames import Made, Make, Missed, Report, Step, Up
+from services.generator.frames import Made, Make, MakeMany, Missed, Report, Step, Up
 from services.generator.inference import COMMAND, InferenceProcess
 from services.generator.tasks import STALLED_AFTER_S
 from shared.errors import BackendError, BackendUnavailable, JobRefused
@@ -50,27 +50,40 @@ class Bench:
         return self._capabilities
 
     def make(self, job: Job, path: Path, progress: Callable[[float, str], None]) -> Made:
-        """Have one clip made into ``path``.
+        """Have one clip made into ``path``; see ``make_many``."""
+        return next(self.make_many([job], [path], progress))
+
+    def at_once(self, job: Job) -> int:
+        """How many clips like this one are made together in far less time than one by one."""
+        chosen = choose(job.backend, self.capabilities()).backend
+        return next(each.batch for each in self.capabilities() if each.backend == chosen)
+
+    def make_many(
+        self, jobs: Sequence[Job], paths: Sequence[Path], progress: Callable[[float, str], None]
+    ) -> Iterator[Made]:
+        """Have clips of one prompt made, as many at once as ``at_once`` says at the most; each as it is written.
 
         Raises
         ------
         BackendUnavailable
-            The backend that the job asks for cannot run here.
+            The backend that the jobs ask for cannot run here.
         JobRefused
-            It cannot do what the job asks for.
+            It cannot do what the jobs ask for.
         BackendError
             It failed; the sentence says why.
         """
-        choice = choose(job.backend, self.capabilities())
-        self._child.send(Make(job=job, backend=choice.backend, path=str(path)))
-        stage = "beginning"
-        while True:
+        backend = choose(jobs[0].backend, self.capabilities()).backend
+        orders = [Make(job=job, backend=backend, path=str(path)) for job, path in zip(jobs, paths, strict=True)]
+        self._child.send(orders[0] if len(orders) == 1 else MakeMany(orders=tuple(orders)))
+        stage, left = "beginning", len(orders)
+        while left:
             match self._next(stage):
                 case Step() as step:
                     stage = step.stage or stage
                     progress(step.fraction, stage)
                 case Made() as made:
-                    return made
+                    left -= 1
+                    yield made
                 case Missed(reason=reason) as missed:
                     raise _error_of(missed)(reason)
                 case _:

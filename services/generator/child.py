@@ -15,19 +15,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from services.generator.backend import ClipFacts, JobControl
+from services.generator.backend import BatchingBackend, ClipFacts, Generation, JobControl
 from services.generator.frames import (
     Begin,
     FrameReader,
     Halt,
     Made,
     Make,
+    MakeMany,
     Missed,
     Order,
     Report,
@@ -44,7 +45,6 @@ from shared.paths import Paths
 from shared.runtime import lifeline, memory
 
 if TYPE_CHECKING:
-    from services.generator.backend import Backend
     from shared.units import Audio
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,11 @@ class Inference:
                     self._tell(self._make(order, shelf))
                     self._halted.discard(order.job.job_id)
                     memory.give_back()
+                case MakeMany(orders=several):
+                    for answer in self._make_many(several, shelf):
+                        self._tell(answer)
+                    self._halted.difference_update(each.job.job_id for each in several)
+                    memory.give_back()
                 case Survey():
                     self._tell(Up(capabilities=shelf.survey()))
                 case Begin() | Halt():
@@ -108,38 +113,45 @@ class Inference:
     def _make(self, order: Make, shelf: Shelf) -> Made | Missed:
         """Make one clip; whatever goes wrong becomes one sentence."""
         try:
-            return self._generate(order, shelf.take(order.backend))
-        except Exception as error:
-            if not isinstance(error, (InfiniLoopError, MemoryError)):
-                log.exception("The backend %s failed at job %s", order.backend, order.job.job_id)
-            return missed(order, error)
-
-    def _generate(self, order: Make, backend: Backend) -> Made:
-        job, began, path = with_seed(order.job), time.monotonic(), Path(order.path)
-        worked = processor_s()
-        control = JobControl(report=self._steps(job.job_id), cancelled=lambda: job.job_id in self._halted)
-        control.check()
-        generation = backend.generate(job, control)
-        blocks: list[Audio] = []
-        for block in generation.blocks:
+            backend = shelf.take(order.backend)
+            job, began = with_seed(order.job), time.monotonic()
+            control = self._control(job.job_id)
             control.check()
-            blocks.append(block)
-        facts: ClipFacts = generation.facts()
-        frames = write_clip(path, blocks, generation.sample_rate, generation.channels)
-        control.check()
-        return Made(
-            job_id=job.job_id,
-            path=order.path,
-            sample_rate=generation.sample_rate,
-            frames=frames,
-            channels=generation.channels,
-            recipe=facts.recipe,
-            truth=facts.truth,
-            codes_path=str(facts.codes_path) if facts.codes_path else None,
-            midi=facts.midi,
-            generation_s=max(0.0, time.monotonic() - began - facts.download_s),
-            download_s=facts.download_s,
-            cpu_s=round(processor_s() - worked, 3),
+            return finish(order, backend.generate(job, control), control, began)
+        except Exception as error:
+            return self._missed(order, error)
+
+    def _make_many(self, orders: Sequence[Make], shelf: Shelf) -> Iterator[Made | Missed]:
+        """Make several clips: together, where the backend can; else one by one."""
+        began = time.monotonic()
+        try:
+            backend = shelf.take(orders[0].backend)
+            if not isinstance(backend, BatchingBackend):
+                yield from (self._make(order, shelf) for order in orders)
+                return
+            control = self._control(*(order.job.job_id for order in orders))
+            control.check()
+            generations, work = backend.generate_many([with_seed(order.job) for order in orders], control)
+            for _ in work:
+                control.check()
+        except Exception as error:
+            yield from (self._missed(order, error) for order in orders)
+            return
+        for order, generation in zip(orders, generations, strict=True):
+            try:
+                yield finish(order, generation, control, began, together=len(orders))
+            except Exception as error:
+                yield self._missed(order, error)
+
+    def _missed(self, order: Make, error: Exception) -> Missed:
+        if not isinstance(error, (InfiniLoopError, MemoryError)):
+            log.error("The backend %s failed at job %s", order.backend, order.job.job_id, exc_info=error)
+        return missed(order, error)
+
+    def _control(self, *job_ids: str) -> JobControl:
+        """Progress is told of the first; calling any of them back ends them all."""
+        return JobControl(
+            report=self._steps(job_ids[0]), cancelled=lambda: any(each in self._halted for each in job_ids)
         )
 
     def _steps(self, job_id: str) -> _Steps:
@@ -164,6 +176,30 @@ class _Steps:
         if stage != self._stage or now - self._told_at >= _STEP_S:
             self._told_at, self._stage = now, stage
             self._tell(min(1.0, max(0.0, fraction)), stage)
+
+
+def finish(order: Make, generation: Generation, control: JobControl, began: float, together: int = 1) -> Made:
+    """Take a clip's blocks, write it, and say what was made; of clips made together each took its part of the time."""
+    blocks: list[Audio] = []
+    for block in generation.blocks:
+        control.check()
+        blocks.append(block)
+    facts: ClipFacts = generation.facts()
+    frames = write_clip(Path(order.path), blocks, generation.sample_rate, generation.channels)
+    control.check()
+    return Made(
+        job_id=order.job.job_id,
+        path=order.path,
+        sample_rate=generation.sample_rate,
+        frames=frames,
+        channels=generation.channels,
+        recipe=facts.recipe,
+        truth=facts.truth,
+        codes_path=str(facts.codes_path) if facts.codes_path else None,
+        midi=facts.midi,
+        generation_s=max(0.0, time.monotonic() - began - facts.download_s) / together,
+        download_s=facts.download_s,
+    )
 
 
 def missed(order: Make, error: Exception) -> Missed:

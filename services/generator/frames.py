@@ -5,7 +5,7 @@ A frame is four bytes of length, big-endian, and that many bytes of msgpack.
 ==================  ============================
 direction           frames
 ==================  ============================
-service → child     Begin, Make, Halt, Survey
+service → child     Begin, Make, MakeMany, Halt, Survey
 child → service     Up, Step, Made, Missed
 ==================  ============================
 """
@@ -47,6 +47,12 @@ class Make(Frame, frozen=True, kw_only=True):
     job: Job
     backend: str
     path: str
+
+
+class MakeMany(Frame, frozen=True, kw_only=True):
+    """Make these clips of one prompt, at once where the backend can; answered for each, in their order."""
+
+    orders: tuple[Make, ...]
 
 
 class Halt(Frame, frozen=True, kw_only=True):
@@ -100,7 +106,7 @@ class Missed(Frame, frozen=True, kw_only=True):
     """The job, not the machine, is at fault."""
 
 
-Order: TypeAlias = Begin | Make | Halt | Survey
+Order: TypeAlias = Begin | Make | MakeMany | Halt | Survey
 Report: TypeAlias = Up | Step | Made | Missed
 FrameT = TypeVar("FrameT")
 

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from shared.paths import Paths
+from tests.golden.musicgen_checkpoint import CASES, write_checkpoint
 from tests.pipeline.generating import all_gone, family, with_musicgpt
 
 
@@ -68,6 +69,35 @@ def test_many_are_numbered_and_each_has_its_own_seed(paths: Paths, tmp_path: Pat
     assert [Path(clip["file"]).name for clip in told["clips"]] == ["x-1.flac", "x-2.flac"]
     assert told["weights_licence"] == "CC-BY-NC 4.0"
     assert all(soundfile.info(clip["file"]).frames == 64_000 for clip in told["clips"])
+
+
+@pytest.mark.parametrize("loop", [(), ("--loop",)])
+def test_a_tempo_that_was_nearly_met_is_met(paths: Paths, tmp_path: Path, loop: tuple[str, ...]) -> None:
+    words = ("rain", "--seconds", "10", "--bpm", "125", *loop, "--json", "-o", str(tmp_path / "x.wav"))
+    told = report(run(paths, *words, **with_musicgpt(paths), INFINILOOP_GENERATOR_BACKEND="musicgpt"))
+    assert told["bpm"] == pytest.approx(125, rel=2e-3)
+    assert told["stretch"] == pytest.approx(120 / 125, rel=2e-3)
+    assert told["attempts"] == 1
+    assert soundfile.info(told["file"]).frames == told["frames"]
+
+
+def test_a_tempo_that_is_not_met_is_refused_after_three_clips(paths: Paths, tmp_path: Path) -> None:
+    words = ("rain", "--seconds", "8", "--bpm", "87", "--loop", "-o", str(tmp_path / "x.wav"))
+    done = run(paths, *words, **with_musicgpt(paths), INFINILOOP_GENERATOR_BACKEND="musicgpt")
+    assert done.returncode == 3, done.stderr
+    assert "3 clips were made" in done.stderr
+    assert done.stderr.count("120 beats a minute where 87 were asked for") == 3
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_a_model_makes_several_at_once(paths: Paths, tmp_path: Path) -> None:
+    write_checkpoint(paths.models / "small" / "source", CASES["mono"])
+    words = ("rain", "--count", "3", "--seconds", "2", "--seed", "7", "--json", "-o", str(tmp_path / "x.wav"))
+    told = report(run(paths, *words, "--backend", "musicgen"))
+    assert [clip["seed"] for clip in told["clips"]] == [7, 8, 9]
+    sounds = {Path(clip["file"]).read_bytes() for clip in told["clips"]}
+    assert len(sounds) == 3
+    assert not list(paths.clips.iterdir())
 
 
 def test_a_file_that_is_there_is_written_over_only_by_force(paths: Paths, tmp_path: Path) -> None:

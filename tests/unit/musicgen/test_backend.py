@@ -22,9 +22,9 @@ from services.generator.backends.musicgen.backend import MusicGenBackend
 from services.generator.backends.musicgen.conversion import Converted, Precision
 from services.generator.backends.musicgen.decoder import Decoder
 from services.generator.backends.musicgen.engine import Engine
-from services.generator.backends.musicgen.request import wording
 from services.generator.backends.musicgen.runtime import Watch
 from services.generator.models.store import ModelStore
+from services.generator.wording import wording
 from shared.codes import KeptCodes
 from shared.errors import BackendError, BackendUnavailable, Cancelled
 from shared.messages import Job

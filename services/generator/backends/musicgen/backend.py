@@ -85,6 +85,7 @@ class MusicGenBackend:
             min_seconds=SHORTEST_S,
             max_seconds=LONGEST_S,
             seed_control=True,
+            batch=_BATCH,
             weights_licence=LICENCE,
             memory_mb=round(converted.size / 1e6 + 250) if converted else None,
             real_time_factor=speed.real_time_factor if speed else None,

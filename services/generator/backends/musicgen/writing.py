@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from services.generator.backend import ClipFacts, JobControl
 from services.generator.backends.musicgen.engine import Engine, Work
-from services.generator.backends.musicgen.request import seed_of, wording
+from services.generator.backends.musicgen.request import seed_of
 from services.generator.backends.musicgen.runtime import Watch
 from services.generator.backends.musicgen.sampling import Sampling
 from services.generator.models.catalogue import LICENCE
+from services.generator.wording import wording
 from shared.codes import KeptCodes
 from shared.messages import Job
 from shared.music import Recipe

@@ -7,7 +7,6 @@ Its command line (version 0.3.28): ``musicgpt [--model MODEL] [--secs 1..30] [--
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from services.generator.backends.musicgpt.patience import Patience
 from services.generator.backends.musicgpt.run import Run, TooSlow
 from services.generator.backends.musicgpt.screen import DOWNLOADING, GENERATING
 from services.generator.models.consent import Consent
+from services.generator.wording import seconds_of_bars, wording
 from shared.audio_files import read_audio
 from shared.errors import AudioFileError, BackendError, BackendUnavailable, JobRefused
 from shared.messages import Capabilities, Job
@@ -37,7 +37,6 @@ CODE_LICENCE = "MIT"
 WEIGHTS_LICENCE = "CC-BY-NC 4.0"
 _BLOCK = SAMPLE_RATE
 _SUFFIX = ".musicgpt.wav"
-_KEY_MINOR = re.compile(r"^([A-Ga-g][#b♯♭]?)m$")
 
 
 class MusicGptBackend:
@@ -91,10 +90,7 @@ class MusicGptBackend:
         """Nothing is held between two clips."""
 
     def _seconds(self, job: Job) -> float:
-        seconds = job.seconds
-        if seconds is None and job.bars is not None and job.bpm is not None:
-            seconds = job.bars * _quarters(job.meter) * 60.0 / job.bpm
-        seconds = self._settings.duration if seconds is None else seconds
+        seconds = job.seconds or seconds_of_bars(job) or self._settings.duration
         if not SHORTEST_S <= seconds <= LONGEST_S:
             raise JobRefused(f"MusicGPT makes {SHORTEST_S} to {LONGEST_S} s at a time: {seconds:g} s is out of that.")
         return seconds
@@ -123,7 +119,7 @@ class MusicGptBackend:
         command += ["--no-playback", "--no-interactive", "--ui-no-open"]
         if (job.device if job.device != "auto" else self._settings.device) == "cuda":
             command.append("--gpu")
-        return [*command, "--", wording(job)]
+        return [*command, "--", said(job)]
 
     def may_download(self, model: str) -> bool:
         """Whether the listener said yes to this model's download by the program."""
@@ -173,7 +169,7 @@ class _Clip:
                 code_licence=CODE_LICENCE,
                 weights_licence=WEIGHTS_LICENCE,
                 disclosure=f"AI-generated with MusicGen {self.model} by MusicGPT; weights {WEIGHTS_LICENCE}",
-                options={"seconds": self.seconds, "wording": wording(self.job)},
+                options={"seconds": self.seconds, "heard": said(self.job)},
             ),
             download_s=self.download_s,
         )
@@ -216,21 +212,8 @@ class _Clip:
         return samples
 
 
-def _quarters(meter: str | None) -> float:
-    """Length of a bar in quarter notes."""
-    beats, _, unit = (meter or "4/4").partition("/")
-    if not (beats.isdigit() and unit.isdigit() and int(beats) and int(unit)):
-        raise JobRefused(f"{meter!r} is no metre: write it like 3/4.")
-    return int(beats) * 4 / int(unit)
-
-
-def wording(job: Job) -> str:
-    """The prompt as the model reads it: tempo and key become words, for it takes no others."""
-    words = [" ".join(job.prompt.replace("\0", " ").split())]
-    if job.bpm is not None and "bpm" not in words[0].lower():
-        words.append(f"{job.bpm:g} bpm")
-    if job.key:
-        words.append(_KEY_MINOR.sub(r"\1 minor", job.key))
-    said = ", ".join(words)
+def said(job: Job) -> str:
+    """The prompt as the program takes it."""
+    words = wording(job).replace("\0", " ")
     # "exit" alone is a command of the program.
-    return f"{said} music" if said in ("", "exit") else said
+    return f"{words} music" if words in ("", "exit") else words

@@ -1,0 +1,244 @@
+"""Clips made for a command: taken from the inference child, held against what was asked, written where they belong."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from services.controller.cli.progress import ProgressLine
+from shared.errors import NoLoopError, UsageError
+from shared.messages import Job
+from shared.paths import Paths
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from services.analyzer.making import FinishedLoop
+    from services.generator.bench import Bench
+    from services.generator.frames import Made
+    from shared.settings.analyzer import AnalyzerSettings
+    from shared.units import Audio
+
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
+_SUBTYPES = {"WAV": "PCM_24", "FLAC": "PCM_24", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+TRIES = 3
+"""Clips that are made at most for one that has the asked tempo and key."""
+WRONG = ("wrong-tempo", "wrong-key")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one clip goes."""
+
+    audio: Path
+    midi: Path | None
+
+
+class _NotAsAsked(Exception):
+    """A clip is music, but not what was asked for; the words are a sentence with the figures."""
+
+
+def make_all(
+    paths: Paths, chosen: Settings, job: Job, targets: list[Target], *, loop: bool, force: bool
+) -> list[dict[str, Any]]:
+    """Make a clip for each target, several at once where the backend can; what is told of each.
+
+    Raises
+    ------
+    NoLoopError
+        No loop is in a clip, or none of several tries has the tempo and key that were asked for.
+    BackendError, StoreError, UsageError
+        The backend failed, or the files cannot be written.
+    """
+    from services.generator.bench import Bench
+
+    with (
+        tempfile.TemporaryDirectory(prefix="infiniloop-") as folder,
+        Bench(paths, chosen.generator) as bench,
+        ProgressLine(len(targets)) as line,
+    ):
+        order = _Order(bench, line, Path(folder), paths.clips, job, targets, chosen.analyzer if loop else None, force)
+        return list(order.made())
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What one command wants, and what it is made with."""
+
+    bench: Bench
+    line: ProgressLine
+    folder: Path
+    codes: Path
+    job: Job
+    targets: list[Target]
+    loop: AnalyzerSettings | None
+    """Where finished loops are wanted: how they are to be."""
+    force: bool
+
+    def made(self) -> Iterator[dict[str, Any]]:
+        at_once = self.bench.at_once(self.job)
+        for first in range(0, len(self.targets), at_once):
+            numbers = range(first, min(first + at_once, len(self.targets)))
+            jobs = [self._numbered(number) for number in numbers]
+            clips = [self.folder / f"{each.job_id}.wav" for each in jobs]
+            self.line.begin(first, self.targets[first].audio.name)
+            for number, made in zip(numbers, self.bench.make_many(jobs, clips, self.line.show), strict=True):
+                yield self._as_asked(number, made)
+                for left in (*self.folder.glob(f"{made.job_id}*"), self.codes / f"{made.job_id}.npz"):
+                    left.unlink(missing_ok=True)
+
+    def _numbered(self, number: int, attempt: int = 0) -> Job:
+        """The job of a clip; every try of every clip has a seed of its own."""
+        seed = self.job.seed
+        if seed is not None:
+            seed = (seed + number + attempt * len(self.targets)) % 2**31
+        return msgspec.structs.replace(self.job, job_id=f"{self.job.job_id}-{number + 1}", seed=seed)
+
+    def _as_asked(self, number: int, made: Made) -> dict[str, Any]:
+        """A clip that has not the tempo or key that was asked for is made anew, a few times, then refused."""
+        said: list[str] = []
+        for attempt in range(1, TRIES + 1):
+            self.line.show(1.0, "finding the loop" if self.loop is not None else "writing")
+            try:
+                return {
+                    **_finish(made, self.job, self.targets[number], self.loop, force=self.force),
+                    "attempts": attempt,
+                }
+            except _NotAsAsked as fault:
+                said.append(str(fault))
+            if attempt < TRIES:
+                self.line.show(0.0, f"not as asked: once more ({attempt + 1} of {TRIES})")
+                job = self._numbered(number, attempt)
+                made = self.bench.make(job, self.folder / f"{job.job_id}.{attempt}.wav", self.line.show)
+        raise NoLoopError(
+            f"{TRIES} clips were made and none is as asked. {' '.join(said)} Ask for another tempo or key, or for none."
+        )
+
+
+def _finish(made: Made, job: Job, target: Target, loop: AnalyzerSettings | None, *, force: bool) -> dict[str, Any]:
+    """Write what was made to where it was said, as a loop where one is wanted; returns what is told of it."""
+    from shared.audio_files import read_audio
+    from shared.durable import replace_file
+
+    samples, rate = read_audio(Path(made.path))
+    if target.midi is not None and made.midi is None:
+        raise UsageError(f"{made.recipe.backend} writes no score: leave --midi out, or add --backend composer.")
+    if loop is not None:
+        finished = _find_loop(samples, rate, made, job, loop)
+        facts = _write_loop(finished, made, target.audio, force=force)
+    else:
+        truth = made.truth
+        facts = {
+            "sample_rate": rate,
+            "bpm": truth.bpm if truth else None,
+            "bars": truth.bars if truth else None,
+            "key": truth.key if truth else None,
+        }
+        if truth is None and (job.bpm is not None or job.key):
+            samples, measured = _as_asked(samples, rate, job)
+            facts |= measured
+        facts["frames"] = len(samples)
+        _write_clip(target.audio, samples, rate, made)
+    if target.midi is not None and made.midi is not None:
+        replace_file(target.midi.absolute(), made.midi)
+    seconds = made.frames / made.sample_rate
+    return {
+        "file": str(target.audio.absolute()),
+        "midi": str(target.midi.absolute()) if target.midi else None,
+        "loop": loop is not None,
+        "seconds": round(facts["frames"] / facts["sample_rate"], 6),
+        **facts,
+        "channels": made.channels if loop is None else 2,
+        "prompt": job.prompt,
+        "plan": made.recipe.plan,
+        "backend": made.recipe.backend,
+        "model": made.recipe.model,
+        "seed": made.recipe.seed,
+        "weights_licence": made.recipe.weights_licence,
+        "disclosure": made.recipe.disclosure,
+        "generation_s": round(made.generation_s, 3),
+        "download_s": round(made.download_s, 3),
+        "real_time_factor": round(seconds / made.generation_s, 2) if made.generation_s else None,
+    }
+
+
+def _as_asked(samples: Audio, rate: int, job: Job) -> tuple[Audio, dict[str, Any]]:
+    """The clip in the asked tempo, and what was measured of it."""
+    from services.analyzer.asked import measure_clip
+    from services.analyzer.records import Rejection
+
+    measured = measure_clip(samples, rate, job.bpm, job.key)
+    if isinstance(measured, Rejection):
+        if measured.code in WRONG:
+            raise _NotAsAsked(measured.reason)
+        return samples, {}
+    return measured.samples, {"bpm": measured.bpm, "key": measured.key, "stretch": round(measured.stretch, 5)}
+
+
+def _find_loop(samples: Audio, rate: int, made: Made, job: Job, wishes: AnalyzerSettings) -> FinishedLoop:
+    from services.analyzer.length import parse_wish
+    from services.analyzer.making import make_loop
+    from services.analyzer.records import Rejection
+
+    finished = make_loop(
+        samples,
+        rate,
+        truth=made.truth,
+        wish=parse_wish(wishes.min_loop),
+        asked_bpm=job.bpm,
+        asked_key=job.key,
+        target_lufs=wishes.loudness,
+    )
+    if isinstance(finished, Rejection):
+        if finished.code in WRONG:
+            raise _NotAsAsked(finished.reason)
+        raise NoLoopError(finished.reason)
+    return finished
+
+
+def _write_loop(finished: FinishedLoop, made: Made, target: Path, *, force: bool) -> dict[str, Any]:
+    from services.controller.saving import SaveOrder, save_loop
+    from shared.audio_files import write_wav
+    from shared.units import STATION_RATE
+
+    path = Path(made.path).with_suffix(".loop.wav")
+    write_wav(path, finished.samples, STATION_RATE)
+    record = finished.record("generated", made.job_id, 0, str(path), made.recipe)
+    saved = save_loop(SaveOrder(record, target.absolute(), force=force))
+    return {
+        "frames": saved.frames,
+        "sample_rate": saved.sample_rate,
+        "bpm": finished.bpm,
+        "bars": record.sections[0].bars if record.sections else finished.bars,
+        "key": finished.key,
+        "mode": record.mode,
+        "stretch": round(finished.stretch, 5),
+        "lufs": round(finished.lufs, 2),
+        "true_peak_dbtp": round(finished.true_peak_dbtp, 2),
+        "confidence": round(finished.confidence, 3),
+    }
+
+
+def _write_clip(target: Path, samples: Audio, rate: int, made: Made) -> None:
+    """The clip as it was made, and in the file's comment what it is."""
+    import numpy as np
+    import soundfile
+
+    from shared.durable import replace_file
+
+    container = FORMATS[target.suffix.lower()]
+    peak = float(np.abs(samples).max())
+    recipe = made.recipe
+    seed = f"; seed {recipe.seed}" if recipe.seed is not None else ""
+    encoded = io.BytesIO()
+    with soundfile.SoundFile(
+        encoded, "w", rate, samples.shape[1], subtype=_SUBTYPES[container], format=container
+    ) as sound:
+        sound.comment = f"{recipe.disclosure or 'generated'}; made by {recipe.backend}{seed}; prompt: {recipe.prompt}"
+        sound.write(samples / peak if peak > 1.0 else samples)
+    replace_file(target.absolute(), encoded.getvalue())
