@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from services.generator.models.asking import ask, ask_for_musicgpt, free_bytes, require_terminal
+from services.generator.models.bar import Bar
 from services.generator.models.catalogue import (
     LICENCE,
     LICENCE_NOTE,
@@ -22,7 +22,6 @@ from services.generator.models.catalogue import (
     Model,
     find,
 )
-from services.generator.models.consent import Consent
 from services.generator.models.store import Installed, ModelStore
 from shared.errors import BackendError, UsageError
 from shared.settings.generator import GeneratorSettings
@@ -54,7 +53,7 @@ def list_models(path: Path | None, as_json: bool) -> None:
     if as_json:
         _say_json(
             folder=str(store.root),
-            free_bytes=_free(store.root),
+            free_bytes=free_bytes(store.root),
             models=[_facts(model, here) for model, here in rows],
             musicgpt=[{"name": each.name, "bytes": each.size, "folder": str(each.folder)} for each in foreign],
         )
@@ -64,7 +63,7 @@ def list_models(path: Path | None, as_json: bool) -> None:
         click.echo(f"{model.name:<15}{_state(here):<26}{model.download_gb:>7.1f} GB  {model.summary}")
     for each in foreign:
         click.echo(f"{each.name:<15}{'of MusicGPT':<26}{each.size / 1e9:>7.1f} GB  {each.folder}")
-    click.echo(f"\n{LICENCE_NOTE} · {store.root} · {_free(store.root) / 1e9:.1f} GB free")
+    click.echo(f"\n{LICENCE_NOTE} · {store.root} · {free_bytes(store.root) / 1e9:.1f} GB free")
     click.echo(f"`infiniloop models download {MUSICGPT}small` lets MusicGPT fetch its own ({', '.join(MUSICGPT_GB)}).")
 
 
@@ -118,7 +117,9 @@ def download(
     `musicgpt:NAME` allows MusicGPT to fetch one for itself with its next clip.
     """
     if name.startswith(MUSICGPT):
-        _allow_musicgpt(name, path, accept_licence, as_json)
+        if path is not None:
+            raise UsageError("MusicGPT's models lie in one folder: `infiniloop set models_path DIR` names another.")
+        _allow_musicgpt(name, accept_licence, as_json)
         return
     from services.generator.models.download import Hub, offline
     from services.generator.models.download import download as fetch
@@ -128,8 +129,8 @@ def download(
     if here.source is None:
         hub = Hub(mirror, forbidden=offline() or settings.offline)
         listing = _reached(hub, model, lambda: hub.list(model, revision))
-        _ask(store, model, listing.size, accept_licence)
-        with _Bar(f"{name}", not as_json) as bar:
+        ask(store, model, listing.size, accept_licence)
+        with Bar(f"{name}", not as_json) as bar:
             source = fetch(store, model, listing, hub, report=bar.bytes)
         here = store.look(name)
     else:
@@ -170,7 +171,7 @@ def delete(name: str, path: Path | None, yes: bool, source_only: bool, as_json: 
         size = here.size
         remove = store.delete_source if source_only else store.delete
     if not yes:
-        _require_terminal(f"Deleting {name} needs a yes: say `--yes`.")
+        require_terminal(f"Deleting {name} needs a yes: say `--yes`.")
         if not click.confirm(f"Delete {name} ({'up to ' if source_only else ''}{size / 1e9:.1f} GB)?", err=True):
             raise BackendError(f"{name} stays.")
     freed = remove(name)
@@ -199,7 +200,7 @@ def _store(path: Path | None) -> ModelStore:
 
     named = _settings().models_path
     root = path or (Path(named) if named else Paths.from_environment().models)
-    return ModelStore.from_environment(root.expanduser().absolute())
+    return ModelStore.from_environment(root.expanduser().absolute(), named=named)
 
 
 def _reached(hub: Any, model: Model, ask: Callable[[], Any]) -> Any:
@@ -213,60 +214,18 @@ def _reached(hub: Any, model: Model, ask: Callable[[], Any]) -> Any:
         ) from error
 
 
-def _ask(store: ModelStore, model: Model, size: int, accepted: bool) -> None:
-    """The one question before a download; the answer is remembered.
-
-    Raises
-    ------
-    BackendError
-        The listener said no, or cannot be asked.
-    """
-    lines = (
-        f"{model.name}: {model.summary}",
-        f"  size     {size / 1e9:.1f} GB, then about {model.converted_gb:.1f} GB once converted",
-        f"  folder   {store.root}, {_free(store.root) / 1e9:.1f} GB free",
-    )
-    _ask_once(store, model.name, size, lines, accepted)
-
-
-def _allow_musicgpt(name: str, path: Path | None, accepted: bool, as_json: bool) -> None:
+def _allow_musicgpt(name: str, accepted: bool, as_json: bool) -> None:
     """MusicGPT downloads by itself and never unasked: the yes is given here, beforehand."""
     from services.generator.models.download import Offline, offline
 
-    model = name.removeprefix(MUSICGPT)
-    if model not in MUSICGPT_GB:
-        names = ", ".join(MUSICGPT + each for each in MUSICGPT_GB)
-        raise UsageError(f"MusicGPT has no model {model!r}: choose one of {names}.")
     if offline() or _settings().offline:
         raise Offline("The network is switched off (offline): switch it on to let MusicGPT download.")
-    store, size = _store(path), round(MUSICGPT_GB[model] * 1e9)
-    lines = (
-        f"{name}: fetched by MusicGPT itself, with its first clip",
-        f"  size     about {size / 1e9:.1f} GB",
-        f"  folder   {store.musicgpt}, {_free(store.musicgpt) / 1e9:.1f} GB free",
-    )
-    _ask_once(store, name, size, lines, accepted)
+    store = _store(None)
+    ask_for_musicgpt(store, name, accepted)
     if as_json:
-        _say_json(name=name, allowed=True)
+        _say_json(name=name, allowed=True, folder=str(store.musicgpt))
     else:
-        click.echo(f"MusicGPT may fetch {model} with its next clip.")
-
-
-def _ask_once(store: ModelStore, name: str, size: int, lines: Sequence[str], accepted: bool) -> None:
-    consent = Consent(store.root)
-    if accepted or consent.said(name) == "yes":
-        consent.remember(name, "yes")
-        return
-    minutes = max(1, round(size / 6.25e6 / 60))
-    for line in lines:
-        click.echo(line, err=True)
-    click.echo(f"  time     about {minutes} min at 50 Mbit/s; the music plays on", err=True)
-    click.echo(f"  {LICENCE_NOTE} ({LICENCE_URL})", err=True)
-    _require_terminal("A download needs a yes to its licence: say `--accept-licence`.")
-    if not click.confirm("Download it and accept the licence?", default=False, err=True):
-        consent.remember(name, "no")
-        raise BackendError(f"{name} was not downloaded; nobody will ask again unless you do.")
-    consent.remember(name, "yes")
+        click.echo(f"MusicGPT may fetch {name.removeprefix(MUSICGPT)} with its next clip.")
 
 
 def _make_ready(store: ModelStore, here: Installed, precision: str, quiet: bool) -> Path:
@@ -277,7 +236,7 @@ def _make_ready(store: ModelStore, here: Installed, precision: str, quiet: bool)
     checkpoint = Checkpoint(here.source.folder)
     found = here.converted.get(precision)
     if found is None or found.manifest.fingerprint != checkpoint.fingerprint():
-        with _Bar("converting", not quiet) as bar:
+        with Bar("converting", not quiet) as bar:
             target = store.converted_folder(here.name, precision)
             revision = here.source.revision
             found = convert(checkpoint, target, precision, revision=revision, report=bar.fraction)  # type: ignore[arg-type]
@@ -291,50 +250,6 @@ def _wants_source_deleted(keep: bool | None, name: str, quiet: bool) -> bool:
         return False
     question = f"{name} plays without its downloaded weights from now on. Delete them?"
     return click.confirm(question, default=False, err=True)
-
-
-def _require_terminal(otherwise: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(otherwise)
-
-
-class _Bar:
-    """A progress bar on standard error: a live line on a terminal, a line every ten per cent elsewhere."""
-
-    def __init__(self, label: str, shown: bool) -> None:
-        self._label, self._shown = label, shown
-        self._live = sys.stderr.isatty()
-        self._began = time.monotonic()
-        self._first: int | None = None
-        self._last = -1
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown and self._live and self._last >= 0:
-            click.echo("", err=True)
-
-    def bytes(self, done: int, total: int) -> None:
-        if self._first is None:
-            self._first = done
-        speed = (done - self._first) / max(time.monotonic() - self._began, 1e-3)
-        rest = f", {(total - done) / speed / 60:.0f} min to go" if speed > 0 and done < total else ""
-        self._show(done / max(total, 1), f"{done / 1e9:.2f} of {total / 1e9:.2f} GB{rest}")
-
-    def fraction(self, done: float) -> None:
-        self._show(done, "")
-
-    def _show(self, done: float, words: str) -> None:
-        percent = int(done * 100)
-        if not self._shown or percent == self._last or (not self._live and percent // 10 == self._last // 10):
-            return
-        self._last = percent
-        if self._live:
-            full = "━" * (percent // 4)
-            click.echo(f"\r{self._label} {full:<25} {percent:3d} %  {words:<40}", nl=False, err=True)
-        else:
-            click.echo(f"{self._label} {percent} %  {words}".rstrip(), err=True)
 
 
 def _state(here: Installed) -> str:
@@ -358,12 +273,6 @@ def _facts(model: Model, here: Installed) -> dict[str, object]:
         "converted": {name: {"bytes": each.size, "folder": str(each.folder)} for name, each in here.converted.items()},
         "bytes": here.size,
     }
-
-
-def _free(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def _say_json(**facts: object) -> None:

@@ -20,7 +20,7 @@ def wording(job: Job) -> str:
     words = [" ".join(job.prompt.split()).rstrip(".")]
     if job.meter:
         words[0] += f", {job.meter} time"
-    if job.bpm is not None:
+    if job.bpm is not None and "bpm" not in words[0].lower():
         words.append(f"bpm: {job.bpm:g}")
     if job.key:
         words.append(f"key: {_key(job.key)}")

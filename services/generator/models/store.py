@@ -20,6 +20,7 @@ from typing import Final
 
 from services.generator.backends.musicgen.checkpoint import CONFIG, INDEX, TOKENIZER, WEIGHTS
 from services.generator.backends.musicgen.conversion import PRECISIONS, Converted, open_converted, remove
+from services.generator.backends.musicgpt.installation import data_folder
 from services.generator.models.catalogue import MODELS, find
 from shared.errors import StoreError
 
@@ -78,17 +79,21 @@ class ModelStore:
         self._hub, self._musicgpt = hub, musicgpt
 
     @classmethod
-    def from_environment(cls, root: Path, environment: Mapping[str, str] | None = None) -> ModelStore:
-        """The store that also looks where the hub's client and MusicGPT put theirs."""
+    def from_environment(
+        cls, root: Path, environment: Mapping[str, str] | None = None, *, named: str = ""
+    ) -> ModelStore:
+        """The store that also looks where the hub's client and MusicGPT put theirs.
+
+        ``named`` is the setting ``models_path``, which MusicGPT's models follow.
+        """
         environment = os.environ if environment is None else environment
         home = Path(environment.get("HOME") or Path.home())
-        if named := environment.get("HF_HUB_CACHE"):
-            hub = Path(named).expanduser()
+        if cached := environment.get("HF_HUB_CACHE"):
+            hub = Path(cached).expanduser()
         else:
             cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
             hub = Path(environment.get("HF_HOME") or cache / "huggingface").expanduser() / "hub"
-        data = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
-        return cls(root, hub, data / "musicgpt")
+        return cls(root, hub, data_folder(named, environment))
 
     def look(self, name: str) -> Installed:
         """What is here of a model; only sizes and small files are read.

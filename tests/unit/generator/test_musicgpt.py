@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.generator.backends.musicgpt import installation
-from services.generator.backends.musicgpt.backend import wording
+from services.generator.backends.musicgpt.backend import MusicGptBackend, said
 from services.generator.backends.musicgpt.patience import FACTOR, Patience
 from services.generator.backends.musicgpt.screen import GENERATING, LOADING, Screen
 from shared.messages import Job
@@ -22,8 +22,27 @@ def job(prompt: str, **changes: object) -> Job:
 
 
 def test_tempo_and_key_become_words() -> None:
-    assert wording(job("rain", bpm=82.0, key="F#m")) == "rain, 82 bpm, F# minor"
-    assert wording(job("rain at 90 bpm", bpm=90.0, key="C major")) == "rain at 90 bpm, C major"
+    assert said(job("rain", bpm=82.0, key="F#m")) == "rain. bpm: 82. key: f# minor"
+    assert said(job("rain at 90 bpm", bpm=90.0, key="C major")) == "rain at 90 bpm. key: c major"
+    assert said(job("rain.", bpm=82.0, meter="3/4", key="B♭")) == "rain, 3/4 time. bpm: 82. key: bb major"
+    assert said(job("exit")) == "exit music"
+
+
+def test_its_models_follow_the_folder_that_was_named(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    settings = GeneratorSettings(musicgpt=str(STAND_IN), models_path=str(tmp_path / "own"))
+    found = installation.find(paths, settings)
+    assert found.data == tmp_path / "own" / "musicgpt"
+    command = MusicGptBackend(paths, settings).command(found, "small", 3, tmp_path / "x.wav", job("--help"))
+    assert command[command.index("--data-path") + 1] == str(found.data)
+    assert command[-2:] == ["--", "--help"]
+    # What it has fetched into a folder of its own is not fetched again.
+    (tmp_path / "share" / "musicgpt" / "v1").mkdir(parents=True)
+    found = installation.find(paths, settings)
+    assert found.data == tmp_path / "share" / "musicgpt"
+    assert "--data-path" not in MusicGptBackend(paths, settings).command(found, "small", 3, tmp_path, job("x"))
 
 
 def test_the_binary_is_found_in_path_under_its_published_name(

@@ -84,7 +84,7 @@ def test_without_a_yes_nothing_is_fetched(say: Say, hub: FakeHub) -> None:
 def test_the_question_names_everything_and_its_default_is_no(
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: str
 ) -> None:
-    monkeypatch.setattr("services.generator.models_cli._require_terminal", lambda _otherwise: None)
+    monkeypatch.setattr("services.generator.models.asking.require_terminal", lambda _otherwise: None)
     result = CliRunner().invoke(models, ["download", "small", "--mirror", hub.address], input=f"{answer}\n")
     for part in ("GB", "free", "min", "non-commercial", "[y/N]", str(tmp_path / "home" / "data" / "models")):
         assert part in result.stderr

@@ -117,6 +117,8 @@ class MusicGptBackend:
         """The program and its arguments; the prompt stands after ``--`` and can never be taken for an option."""
         command = [str(found.binary), "--model", model, "--secs", str(secs), "--output", str(output)]
         command += ["--no-playback", "--no-interactive", "--ui-no-open"]
+        if found.data != installation.default_data():
+            command += ["--data-path", str(found.data)]
         if (job.device if job.device != "auto" else self._settings.device) == "cuda":
             command.append("--gpu")
         return [*command, "--", said(job)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class Installation:
 
 def find(paths: Paths, settings: GeneratorSettings) -> Installation:
     """Look for the program in the settings, in PATH, and beside the data."""
-    data = default_data()
+    data = data_folder(settings.models_path)
     beside = (data, data / "bin", paths.data / "bin", paths.models)
     if settings.musicgpt:
         named = Path(settings.musicgpt).expanduser()
@@ -76,12 +77,24 @@ def find(paths: Paths, settings: GeneratorSettings) -> Installation:
     return Installation(found, data, f"in PATH and in {beside[2]}")
 
 
-def default_data() -> Path:
-    """The program's own data directory."""
+def data_folder(models_path: str = "", environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the program's models lie: in its own folder, or in the one that the listener named for models.
+
+    What the program has already in its own folder is used there, and the named one is left to models still to come.
+    """
+    own = default_data(environment)
+    if not models_path or (own / "v1").is_dir():
+        return own
+    return Path(models_path).expanduser().absolute() / "musicgpt"
+
+
+def default_data(environment: Mapping[str, str] = os.environ) -> Path:
+    """The program's own data directory, where it is not told of another."""
+    home = Path(environment.get("HOME") or Path.home())
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "com.gabotechs.musicgpt"
-    named = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(named) if named.startswith("/") else Path.home() / ".local" / "share") / "musicgpt"
+        return home / "Library" / "Application Support" / "com.gabotechs.musicgpt"
+    named = environment.get("XDG_DATA_HOME", "")
+    return (Path(named) if named.startswith("/") else home / ".local" / "share") / "musicgpt"
 
 
 def _executable(path: Path) -> Path | None:
