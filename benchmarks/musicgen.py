@@ -44,6 +44,7 @@ from services.generator.backends.musicgen.codec_stream import CodecStream
 from services.generator.backends.musicgen.conversion import PRECISIONS, Converted, convert, open_converted
 from services.generator.backends.musicgen.decoder import Decoder
 from services.generator.backends.musicgen.engine import Engine, Work
+from services.generator.backends.musicgen.large_pages import new_memory_on_large_pages
 from services.generator.backends.musicgen.runtime import Watch, cores, default_threads, open_session
 from services.generator.backends.musicgen.sampling import DelayedSequence, Sampling, draw, guide
 from services.generator.backends.musicgen.text import encode_prompt
@@ -79,7 +80,8 @@ class Ours:
 
     def __init__(self, converted: Converted, threads: int) -> None:
         began = clock()
-        self.session = open_session(converted.folder / "decoder.onnx", threads)
+        with new_memory_on_large_pages():
+            self.session = open_session(converted.folder / "decoder.onnx", threads)
         self.load_s = clock() - began
         self.decoder = Decoder(self.session, converted.shape.decoder)
         prompt = open_session(converted.folder / "prompt.onnx", threads)

@@ -9,10 +9,14 @@ after five minutes.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+from collections.abc import Iterator
 
 MAPPED_FROM = 4 << 20
 """Bytes; blocks from here on are mapped by themselves. Smaller ones are reused at once, which mapping would slow."""
+MOST_FROM_HEAP = 32 << 20
+"""Bytes; the largest threshold that glibc takes."""
 ARENAS = 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
@@ -25,6 +29,23 @@ def keep_flat() -> None:
     mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
     mallopt(_M_TRIM_THRESHOLD, MAPPED_FROM)
     mallopt(_M_ARENA_MAX, ARENAS)
+
+
+@contextlib.contextmanager
+def in_one_piece() -> Iterator[None]:
+    """Blocks taken within the ``with`` come out of the heap, one beside the other: many weights become one stretch.
+
+    What is freed of them later goes back to the system with ``give_back`` only.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, MOST_FROM_HEAP)
+    try:
+        yield
+    finally:
+        mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
 
 
 def give_back() -> None:

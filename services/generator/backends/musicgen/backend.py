@@ -25,6 +25,7 @@ from shared.codes import KeptCodes, find_codes
 from shared.errors import BackendUnavailable, JobRefused, StoreError
 from shared.messages import Capabilities, Job
 from shared.paths import Paths
+from shared.runtime import memory
 from shared.settings.generator import GeneratorSettings
 from shared.units import Audio
 
@@ -142,6 +143,8 @@ class MusicGenBackend:
         loaded, self._engine = self._engine, None
         if loaded is not None and loaded.future.done() and loaded.future.exception() is None:
             loaded.future.result().close()
+        del loaded
+        memory.give_back()
 
     # -- the steps of a job -------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from services.generator.backends.musicgen.checkpoint import TOKENIZER
 from services.generator.backends.musicgen.codec_stream import CodecStream
 from services.generator.backends.musicgen.conversion import Converted
 from services.generator.backends.musicgen.decoder import Decoder
+from services.generator.backends.musicgen.large_pages import new_memory_on_large_pages
 from services.generator.backends.musicgen.runtime import Device, Watch, open_session
 from services.generator.backends.musicgen.sampling import Codes, DelayedSequence, Sampling, draw, guide
 from services.generator.backends.musicgen.shape import Shape
@@ -70,11 +71,11 @@ class Engine:
         self._window = window or Window()
         self._tokenizer = open_tokenizer(converted.folder / TOKENIZER)
         self._prompts: OrderedDict[str, CrossStates] = OrderedDict()
-        self._decoder = Decoder(
-            open_session(self._folder / "decoder.onnx", threads, device), self.shape.decoder, device
-        )
-        self._codes = open_session(self._folder / "codes.onnx", threads, device)
-        self._sound = open_session(self._folder / "sound.onnx", threads, device)
+        with new_memory_on_large_pages():
+            decoder = open_session(self._folder / "decoder.onnx", threads, device)
+            self._codes = open_session(self._folder / "codes.onnx", threads, device)
+            self._sound = open_session(self._folder / "sound.onnx", threads, device)
+        self._decoder = Decoder(decoder, self.shape.decoder, device)
 
     @property
     def sample_rate(self) -> int:
