@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from services.generator.backend import Backend, ClipFacts, JobControl
+from services.generator.backend import Backend, BatchingBackend, ClipFacts, JobControl
 from services.generator.registry import BACKENDS
 from shared.errors import BackendError, Cancelled, InfiniLoopError, JobRefused, UsageError
 from shared.messages import Capabilities, Job, Ready, decode, encode
@@ -133,7 +133,7 @@ def test_the_recipe_says_what_it_is_and_who_made_it(backend: Backend) -> None:
     assert recipe.backend == backend.name
     assert recipe.disclosure
     assert recipe.weights_licence == able.weights_licence
-    assert (recipe.model is None) == (backend.name == "composer")
+    assert (recipe.model is None) == (not able.models)
     assert recipe.seed == (11 if able.seed_control else None)
     assert decode_recipe(recipe) == recipe
 
@@ -212,6 +212,39 @@ def assert_one_sentence(error: InfiniLoopError) -> None:
     assert words.endswith(".")
     assert "\n" not in words
     assert 20 < len(words) < 400
+
+
+def test_several_at_once_are_each_their_own(backend: Backend) -> None:
+    most = backend.capabilities().batch
+    assert isinstance(backend, BatchingBackend) == (most > 1)
+    if not isinstance(backend, BatchingBackend):
+        return
+    jobs = [job(job_id=f"batch-{number}", seed=number) for number in range(most)]
+    generations, work = backend.generate_many(jobs, Told().control())
+    for _ in work:
+        pass
+    clips = [np.concatenate(list(generation.blocks)) for generation in generations]
+    assert {clip.shape for clip in clips} == {clips[0].shape}
+    assert len({clip.tobytes() for clip in clips}) == most
+    assert [generation.facts().recipe.seed for generation in generations] == list(range(most))
+    for wrong in ([job(), job("loud rock", job_id="job-2")], [job(job_id=f"j{n}") for n in range(most + 1)]):
+        with pytest.raises(JobRefused) as refused:
+            backend.generate_many(wrong, Told().control())
+        assert_one_sentence(refused.value)
+
+
+def test_a_stream_gives_sound_while_the_rest_is_made(backend: Backend) -> None:
+    if "stream" not in backend.capabilities().kinds:
+        return
+    told = Told()
+    generation = backend.generate(job(seconds=6.0), told.control())
+    blocks, heard = iter(generation.blocks), 0
+    while heard < generation.sample_rate:
+        heard += len(next(blocks))
+    assert told.steps[-1][0] < 0.5
+    # Whoever has heard enough lets go; the next job is made as if nothing had been.
+    getattr(blocks, "close", lambda: None)()
+    assert len(take(backend, job(job_id="job-2"))[0])
 
 
 def test_it_works_again_after_it_gave_its_memory_back(backend: Backend) -> None:

@@ -79,7 +79,7 @@ class MusicGenBackend:
         return Capabilities(
             backend=NAME,
             available=True,
-            kinds=("clip", "continuation"),
+            kinds=("clip", "continuation", "stream"),
             models=tuple(present),
             sample_rate=32_000,
             channels=2 if MODELS[name].stereo else 1,
