@@ -126,6 +126,10 @@ def download(
 
     model, store, settings = find(name), _store(path), _settings()
     here = store.look(name)
+    precision = precision or settings.precision
+    if here.source is None and precision in here.converted and revision == "main":
+        _say_ready(store, here, precision, as_json=as_json)
+        return
     if here.source is None:
         hub = Hub(mirror, forbidden=offline() or settings.offline)
         listing = _reached(hub, model, lambda: hub.list(model, revision))
@@ -136,14 +140,11 @@ def download(
     else:
         source = here.source
         click.echo(f"The weights of {name} are here already: {source.folder}.", err=True)
-    converted = _make_ready(store, here, precision or settings.precision, as_json)
+    _make_ready(store, here, precision, as_json)
     freed = 0
     if source.ours and _wants_source_deleted(keep_source, name, as_json):
         freed = store.delete_source(name)
-    if as_json:
-        _say_json(**_facts(model, store.look(name)), freed_bytes=freed)
-    else:
-        click.echo(f"{name} is ready: {converted}. Play it with `infiniloop set model {name}`.")
+    _say_ready(store, store.look(name), precision, as_json=as_json, freed=freed)
 
 
 @models.command()
@@ -228,7 +229,7 @@ def _allow_musicgpt(name: str, accepted: bool, as_json: bool) -> None:
         click.echo(f"MusicGPT may fetch {name.removeprefix(MUSICGPT)} with its next clip.")
 
 
-def _make_ready(store: ModelStore, here: Installed, precision: str, quiet: bool) -> Path:
+def _make_ready(store: ModelStore, here: Installed, precision: str, quiet: bool) -> None:
     from services.generator.backends.musicgen.checkpoint import Checkpoint
     from services.generator.backends.musicgen.conversion import convert
 
@@ -239,8 +240,19 @@ def _make_ready(store: ModelStore, here: Installed, precision: str, quiet: bool)
         with Bar("converting", not quiet) as bar:
             target = store.converted_folder(here.name, precision)
             revision = here.source.revision
-            found = convert(checkpoint, target, precision, revision=revision, report=bar.fraction)  # type: ignore[arg-type]
-    return found.folder
+            convert(checkpoint, target, precision, revision=revision, report=bar.fraction)  # type: ignore[arg-type]
+
+
+def _say_ready(store: ModelStore, here: Installed, precision: str, *, as_json: bool, freed: int = 0) -> None:
+    if as_json:
+        _say_json(**_facts(find(here.name), here), freed_bytes=freed)
+        return
+    elsewhere = store.root != _store(None).root
+    folder = f"`infiniloop set models_path {store.root}` and " if elsewhere else ""
+    click.echo(
+        f"{here.name} is ready: {here.converted[precision].folder}. "
+        f"Play it with {folder}`infiniloop set model {here.name}`."
+    )
 
 
 def _wants_source_deleted(keep: bool | None, name: str, quiet: bool) -> bool:

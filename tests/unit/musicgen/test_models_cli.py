@@ -71,6 +71,10 @@ def test_the_source_goes_after_conversion_when_asked(say: Say, hub: FakeHub) -> 
     assert facts["source"] is None
     assert facts["usable"]
     assert facts["freed_bytes"] > 0
+    # What plays already is not fetched once more.
+    asked = len(hub.asked)
+    assert "small is ready" in say("download", "small", "--mirror", hub.address).stdout
+    assert len(hub.asked) == asked
 
 
 def test_without_a_yes_nothing_is_fetched(say: Say, hub: FakeHub) -> None:
