@@ -1,6 +1,6 @@
 """Builds a corpus of real music for ``benchmarks/loops.py``: Debian's game music, and MIDI rendered by FluidSynth.
 
-    python -m benchmarks.loop_corpus_real FOLDER [--seed N]
+    python -m benchmarks.loop_corpus_real FOLDER [--seed N] [--package NAME …]
 
 Packages are downloaded by ``apt-get download`` and unpacked, not installed. From every track a few excerpts of 10 to
 30 s are taken at seeded places; MIDI files are rendered with the General MIDI SoundFont, where tempo and time signature
@@ -35,9 +35,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--package", action="append", help="Take these packages instead of the usual ones.")
     given = parser.parse_args()
     packages = given.folder / "packages"
-    for name in PACKAGES + MIDI_PACKAGES:
+    for name in given.package or PACKAGES + MIDI_PACKAGES:
         unpack(name, packages)
     rng = np.random.default_rng(given.seed)
     real = excerpts(packages, given.folder / "real", rng)

@@ -187,7 +187,12 @@ def _best_shift(sound: Sound, start: int, end: int, low: int, high: int) -> int:
         return max(0, min(low, sound.frames - end)) if low > 0 else min(0, sound.frames - end)
     here = sound.mono(start + low - around, start + high + around)
     there = sound.mono(end + low - around, end + high + around)
-    ratios = cut_ratios(here, there, sound.rate)[around:-around]
+    sides = zip(
+        sound.sides(start + low - around, start + high + around),
+        sound.sides(end + low - around, end + high + around),
+        strict=True,
+    )
+    ratios = np.max([cut_ratios(*side, sound.rate)[around:-around] for side in sides], axis=0)
     gap = (here - there).astype(np.float64)
     unlike = _moving_mean(gap * gap, 2 * around)[around:-around]
     loud = _moving_mean(here.astype(np.float64) ** 2, 2 * around)[around:-around]

@@ -38,6 +38,10 @@ class Sound:
     rate: int
     mix: Floats
     """Weight of each channel in mono, the gain included, ``(channels,)``."""
+    gain: np.float32
+    """The power of two that brings the clip to the working level."""
+    offsets: Floats
+    """Of each channel, before the gain, ``(channels,)``."""
     offset: np.float32
     """What is left of an offset in the mono signal, after the gain."""
     low: Floats
@@ -53,6 +57,12 @@ class Sound:
     def mono(self, start: int, end: int) -> Floats:
         """The mono signal from ``start`` to ``end``, at the clip's own rate."""
         return np.asarray(self.audio[start:end] @ self.mix - self.offset, np.float32)
+
+    def sides(self, start: int, end: int) -> list[Floats]:
+        """What reaches either ear from ``start`` to ``end``: two channels one by one, any other number as mono."""
+        if self.audio.shape[1] != 2:
+            return [self.mono(start, end)]
+        return [(self.audio[start:end, side] - self.offsets[side]) * self.gain for side in (0, 1)]
 
 
 def listen(audio: Audio, rate: int) -> Sound | Rejection:
@@ -90,7 +100,17 @@ def listen(audio: Audio, rate: int) -> Sound | Rejection:
     if heard < SOUNDING_S:
         return Rejection(f"This clip is silence but for {heard:.2f} s of sound.", "silence", {"sounding_s": heard})
     spread = float(np.sqrt(np.dot(low, low) / len(low)))
-    return Sound(audio, rate, mix * gain, offset * gain, low, spread, factor)
+    return Sound(
+        audio=audio,
+        rate=rate,
+        mix=mix * gain,
+        gain=gain,
+        offsets=_thinned(audio).mean(axis=1),
+        offset=offset * gain,
+        low=low,
+        spread=spread,
+        factor=factor,
+    )
 
 
 def _sounding(low: Floats, rate: float) -> float:
@@ -109,13 +129,18 @@ def _average(audio: Audio, mix: Floats, factor: int) -> Floats:
     return np.asarray(flat @ weights, np.float32)
 
 
+def _thinned(audio: Audio) -> Floats:
+    """Some twenty thousand frames, spread evenly; ``(channels, frames)``."""
+    return np.ascontiguousarray(audio[:: max(1, len(audio) // 20_000)].T)
+
+
 def _mixture(audio: Audio) -> Floats:
     """Equal weights, unless the channels cancel in the sum: then the loudest stands for the clip."""
     count = audio.shape[1]
     mix = np.full(count, 1 / count, np.float32)
     if count == 1:
         return mix
-    some = np.ascontiguousarray(audio[:: max(1, len(audio) // 20_000)].T)
+    some = _thinned(audio)
     strengths = some.var(axis=1)
     if float((mix @ some).var()) >= 0.02 * float(strengths.max()):
         return mix
