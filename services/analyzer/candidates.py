@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from services.analyzer.features import Features, ranked
-from services.analyzer.sound import Doubles
+from services.analyzer.sound import Doubles, Floats
 from services.analyzer.tempo import Pulse
 
 LAGS: Final = 32
@@ -81,11 +81,11 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     vectors = features.vectors
     squares = np.einsum("ij,ij->i", vectors, vectors)
     rows = count - int(lags.min())
-    apart = np.full((len(lags), 1 + rows + 2 * far), UNHEARD)
+    apart = np.full((len(lags), 1 + rows + 2 * far), UNHEARD, np.float32)
     apart[:, 0] = 0  # where the running sums begin
     for row, lag in zip(apart, lags, strict=True):
         cross = np.einsum("ij,ij->i", vectors[lag:], vectors[:-lag])
-        gaps = (squares[lag:] + squares[:-lag] - 2 * cross) / features.typical
+        gaps = (squares[lag:] + squares[:-lag] - 2 * cross) / np.float32(features.typical)
         row[1 + far : 1 + far + count - lag] = np.clip(gaps, 0, 2)
     sums = np.cumsum(apart, axis=1)
     distance = NEAR * _around(sums, near, far, rows) + FAR * _around(sums, far, far, rows)
@@ -102,7 +102,7 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     return sorted(found, key=lambda candidate: candidate.cost)
 
 
-def _around(sums: Doubles, span: int, first: int, rows: int) -> Doubles:
+def _around(sums: Floats, span: int, first: int, rows: int) -> Floats:
     """Mean within ``span`` frames of each of ``rows`` places from ``first`` on, of what ``sums`` is the running sum."""
     low, high = first - span, first + span
     return np.asarray((sums[:, high : high + rows] - sums[:, low : low + rows]) / (2 * span))

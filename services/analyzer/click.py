@@ -82,7 +82,8 @@ def cut_ratios(here: Floats, there: Floats, rate: int) -> Doubles:
         spread[later:, later] = weights[later:][::-1]
     gaps = np.lib.stride_tricks.sliding_window_view(here - there, ORDER)[places - ORDER]
     following = np.lib.stride_tricks.sliding_window_view(right, ORDER)[places - ORDER]
-    across = np.abs(following + np.ascontiguousarray(gaps) @ spread).max(axis=1)
+    # Turned on its side, so that the greatest of twenty is taken over rows and not within them.
+    across = np.abs(following.T + spread.T @ gaps.T).max(axis=0)
     music = np.maximum(_window_max(left, places - around, around - ORDER), _window_max(right, places, around - ORDER))
     ratios[places] = across / (music + FLOOR * float(np.abs(here).max()) + 1e-9)
     return ratios

@@ -63,6 +63,8 @@ class Onsets:
 
     values: Floats
     """``(2, n)``, without mean."""
+    energy: Doubles
+    """Running sum of the squares of both, ``(n + 1,)``, rising from 0."""
     step: float
     """Frames of the clip per point."""
 
@@ -137,7 +139,9 @@ def onset_curves(sound: Sound) -> Onsets:
         onset = np.zeros(len(smooth), np.float32)
         onset[4:] = np.maximum(0, smooth[4:] - smooth[:-4])
         curves.append(onset - onset.mean())
-    return Onsets(np.stack(curves), hop * float(sound.factor))
+    values = np.stack(curves)
+    energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->j", values, values), dtype=np.float64)])
+    return Onsets(values, energy, hop * float(sound.factor))
 
 
 def _typical(vectors: Floats) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.analyzer.sound import Doubles, Floats
+from services.analyzer.transform import fast_size
 from shared.k_weighting import k_response
 from shared.units import Audio
 
@@ -104,7 +105,7 @@ def span_levels(curve: PowerCurve, edges: list[int]) -> tuple[float, ...]:
 
 def k_weighted(samples: Floats, rate: int) -> Floats:
     """One channel through BS.1770's shelf and high-pass, as if it repeated for ever."""
-    size = _fast_size(len(samples))
+    size = fast_size(len(samples))
     return np.asarray(
         np.fft.irfft(np.fft.rfft(samples, size) * k_response(size, rate), size)[: len(samples)], np.float32
     )
@@ -204,18 +205,3 @@ def _interpolator() -> Floats:
     for sample in range(PEAK_BLOCK):
         matrix[sample : sample + 2 * TAPS, sample] = taps
     return matrix.reshape(len(matrix), -1)
-
-
-def _fast_size(count: int) -> int:
-    """The least product of powers of 2, 3 and 5 that is not below ``count``: FFTs of other sizes are slow."""
-    best = 1 << max(0, count - 1).bit_length()
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            size = three << max(0, -(-count // three) - 1).bit_length()
-            if count <= size < best:
-                best = size
-            three *= 3
-        five *= 5
-    return best

@@ -15,6 +15,7 @@ import numpy as np
 from services.analyzer.click import AROUND_S, cut_ratios
 from services.analyzer.features import Onsets
 from services.analyzer.sound import Doubles, Floats, Sound
+from services.analyzer.transform import fast_size
 
 CONTEXT_S: Final = 2.5
 WIDE_CONTEXT_S: Final = 8.0
@@ -126,9 +127,9 @@ def _fit_onsets(sound: Sound, onsets: Onsets, start: int, length: int, context_s
     here = values[:, first:last]
     there = values[:, first + lag - reach : last + lag + reach]
     cross = np.correlate(there[0], here[0], "valid") + np.correlate(there[1], here[1], "valid")
-    energy = np.concatenate([[0.0], np.cumsum((there * there).sum(axis=0))])
-    width = last - first
-    score = cross / np.sqrt((here * here).sum() * (energy[width:] - energy[:-width]) + 1e-12)
+    energy, width = onsets.energy[first + lag - reach : last + lag + reach + 1], last - first
+    own = float(onsets.energy[last] - onsets.energy[first])
+    score = cross / np.sqrt(own * (energy[width:] - energy[:-width]) + 1e-12)
     score -= 0.02 * (np.arange(-reach, reach + 1) / reach) ** 2
     best = int(score.argmax())
     peak = float(score[best])
@@ -150,7 +151,7 @@ def _match(low: Floats, start: int, length: int, rate: float) -> tuple[int, floa
 def _correlate(here: Floats, there: Floats, reach: int) -> tuple[int, float]:
     """The shift, within ±``reach`` samples, at which ``here`` fits ``there`` best, and the correlation."""
     width = len(here)
-    size = 1 << (len(there) - 1).bit_length()
+    size = fast_size(len(there))
     spectrum = np.fft.rfft(there, size) * np.conj(np.fft.rfft(here, size))
     cross = np.fft.irfft(spectrum, size)[: 2 * reach + 1]
     energy = np.concatenate([[0.0], np.cumsum(there * there, dtype=np.float64)])

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from services.analyzer.sound import Doubles, Floats
+from services.analyzer.transform import fast_size
 
 SLOWEST_S: Final = 1.1
 FASTEST_S: Final = 0.28
@@ -34,7 +35,7 @@ def autocorrelation(rows: Floats, rate: float) -> Doubles:
     Lags that few pairs support are drawn towards zero, as if 1.5 s of unrelated sound were appended.
     """
     count = len(rows)
-    size = 1 << (2 * count - 1).bit_length()
+    size = fast_size(2 * count - 1)
     spectrum = np.fft.rfft(np.ascontiguousarray(rows.T), size, axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
     raw = np.fft.irfft(power, size)[:count]
