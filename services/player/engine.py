@@ -105,12 +105,13 @@ class Engine:
         self._replan()
 
     def keep(self, loops: set[str]) -> None:
-        """Let go of every loop but these, the one that sounds and the one that it is changing to."""
+        """Let go of every loop but these and the one that sounds; a change to one that has gone is planned anew."""
         kept = {*loops, self._conductor.stand.loaded.loop_id}
-        if self._conductor.coming is not None:
-            kept.add(self._conductor.coming.loaded.loop_id)
         self._shelf.keep(kept)
         self._conductor.keep_transitions(kept)
+        coming = self._conductor.coming
+        if coming is not None and coming.loaded.loop_id not in kept:
+            self._replan()
 
     def add_transition(self, loaded: LoadedTransition) -> None:
         self._conductor.add_transition(loaded)

@@ -78,7 +78,9 @@ class Reading:
     def look(self) -> None:
         """Read what should be at hand and is not; let go of what need not be."""
         report = self._writer.report
-        sounding = [report.loop] if report.next_loop is None else [report.loop, report.next_loop]
+        sounding = [report.loop]
+        if report.next_loop is not None and self._librarian.may_keep(report.next_loop, report.ahead, report.previous):
+            sounding.append(report.next_loop)
         plan = self._librarian.plan(sounding, report.ahead, report.previous, report.held)
         if not plan.keep.issuperset(report.held):  # first its room, then the loop that is to lie there
             self._writer.call(lambda engine: engine.keep(set(plan.keep)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from services.player.choice import Shelf
+from services.player.engine import Engine
 from services.player.samples import Samples
 from services.player.store import LoadedLoop
 from shared.music import Loop
-from tests.unit.player.material import loop, wanted
+from tests.unit.player.material import loaded, loop, wanted
 
 
 def _held(one: Loop) -> LoadedLoop:
@@ -51,3 +52,14 @@ def test_a_held_loop_of_an_earlier_prompt_that_is_wanted_for_this_one_is_gone_to
     target = shelf.target(_held(sounding))
     assert target is not None
     assert (target.loaded.loop_id, target.why) == ("a", "prompt")
+
+
+def test_a_loop_that_is_let_go_of_is_not_changed_to() -> None:
+    first, at_hand, wished = (loaded(loop(name)) for name in "abc")
+    engine = Engine(first, wanted(queue=(first.loop, wished.loop), min_duration_s=1.0), lambda _: None)
+    engine.add(at_hand)
+    assert engine.report().next_loop == at_hand.loop
+    engine.keep({"a", "c"})
+    assert engine.report().next_loop != at_hand.loop
+    engine.add(wished)
+    assert engine.report().next_loop == wished.loop

@@ -64,3 +64,16 @@ def test_the_song_before_is_kept_for_back_where_there_is_room() -> None:
     plan = librarian.plan([made[1]], ["l2"], made[0], ["l1"])
     assert "l0" in plan.keep
     assert _names(plan.load) == ["l2", "l0"]
+
+
+def test_what_was_merely_at_hand_makes_room_for_what_is_named_before_it() -> None:
+    made = _loops(3, BIG)
+    librarian = Librarian()
+    librarian.want(wanted(queue=(made[0], made[2], made[1])))
+    assert not librarian.may_keep(made[1], ["l2", "l1"], None)
+    plan = librarian.plan([made[0]], ["l2", "l1"], None, ["l0", "l1"])
+    assert (plan.keep, _names(plan.load)) == ({"l0", "l2"}, ["l2"])
+    assert librarian.may_keep(made[2], ["l2", "l1"], None)
+    assert librarian.may_keep(made[1], ["l2"], made[1])
+    librarian.refuse(made[2])
+    assert librarian.may_keep(made[1], ["l2", "l1"], None)
