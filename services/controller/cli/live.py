@@ -84,14 +84,17 @@ def live_line(states: Snapshot) -> str:
     """One line: what plays and how far, what is being made and how far, what is being waited for."""
     if not states:
         return " the station does not answer; `start` begins it"
-    parts = [_playing(states.get("player")), _making(states.get("generator"))]
     controller = states.get("controller")
-    if isinstance(controller, ControllerStatus) and controller.waiting and not parts[1]:
-        parts.append(controller.waiting)
+    known = controller if isinstance(controller, ControllerStatus) else ControllerStatus()
+    parts = [_playing(states.get("player"), known.bridge), _making(states.get("generator"))]
+    if known.waiting and not parts[1]:
+        parts.append(known.waiting)
+    if known.sleep_s is not None:
+        parts.append(f"silent in {known.sleep_s // 60 + 1} min")
     return " " + "  │  ".join(part for part in parts if part)
 
 
-def _playing(state: ServiceState | None) -> str:
+def _playing(state: ServiceState | None, bridge: str) -> str:
     if not isinstance(state, PlayerStatus):
         return "the player is away; it comes back by itself"
     if state.loop is None or not state.playing:
@@ -99,6 +102,8 @@ def _playing(state: ServiceState | None) -> str:
     name = state.loop.title or state.loop.loop_id
     played, whole = state.song_frames // STATION_RATE, state.song_length_frames // STATION_RATE
     section = f" {state.section}" if state.section else ""
+    if bridge:
+        name = f"{name} ({bridge})"
     return f"♪ {name}{section}  {played} s / {whole} s"
 
 
