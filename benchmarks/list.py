@@ -11,6 +11,7 @@ STANDALONE = (
     "musicgen.py",
     "player.py",
     "render.py",
+    "saving.py",
     "stream.py",
     "transitions.py",
 )

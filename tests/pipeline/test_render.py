@@ -14,6 +14,8 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from tests.unit.controller.saved import tagged
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)
 
@@ -79,3 +81,9 @@ def test_what_cannot_be_rendered_is_one_sentence(
     done = render(tmp_path, *arguments)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_file_says_what_it_is(mix: tuple[Path, dict[str, Any]]) -> None:
+    found = tagged(mix[0])
+    assert (found["AI_GENERATED"], found["PROMPT"], found["SEED"]) == ("no", "minimal techno", "7")
+    assert "no AI model" in found["DISCLOSURE"]

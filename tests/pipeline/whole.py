@@ -22,6 +22,7 @@ from shared.music import Loop
 from shared.paths import Paths
 from shared.tap import unpack_block
 from shared.topology import SERVICES, STATUS, TAP
+from shared.units import Audio
 
 ROOT = Path(__file__).parents[2]
 WAITS_S = 60.0
@@ -51,6 +52,8 @@ class WholeStation:
         """What sounded, in order."""
         self.blocks: list[tuple[int, float]] = []
         """Numbers and peaks of the tap's blocks."""
+        self.samples: list[tuple[int, Audio]] | None = None
+        """The blocks themselves, where a test wants to keep them."""
         self._bus: Bus | None = None
 
     def __enter__(self) -> WholeStation:
@@ -83,6 +86,8 @@ class WholeStation:
                 while (frames := token.receive_frames()) is not None:
                     number, samples = unpack_block(frames)
                     self.blocks.append((number, float(np.abs(samples).max())))
+                    if self.samples is not None:
+                        self.samples.append((number, samples))
                 continue
             while (received := token.receive()) is not None:
                 if isinstance(received.message, Status):

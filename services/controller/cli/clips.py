@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from shared.settings.analyzer import AnalyzerSettings
     from shared.units import Audio
 
-FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
-_SUBTYPES = {"WAV": "PCM_24", "FLAC": "PCM_24", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+FORMATS = {".wav": "wav", ".flac": "flac", ".ogg": "ogg", ".mp3": "mp3"}
 TRIES = 3
 """Clips that are made at most for one that has the asked tempo and key."""
 WRONG = ("wrong-tempo", "wrong-key")
@@ -225,20 +223,28 @@ def _write_loop(finished: FinishedLoop, made: Made, target: Path, *, force: bool
 
 
 def _write_clip(target: Path, samples: Audio, rate: int, made: Made) -> None:
-    """The clip as it was made, and in the file's comment what it is."""
+    """The clip as it was made, and in the file what it is."""
     import numpy as np
-    import soundfile
 
-    from shared.durable import replace_file
+    from services.controller.saving import Tags, write_file
+    from services.controller.saving.tags import disclosure, in_words, short_key
 
-    container = FORMATS[target.suffix.lower()]
-    peak = float(np.abs(samples).max())
-    recipe = made.recipe
-    seed = f"; seed {recipe.seed}" if recipe.seed is not None else ""
-    encoded = io.BytesIO()
-    with soundfile.SoundFile(
-        encoded, "w", rate, samples.shape[1], subtype=_SUBTYPES[container], format=container
-    ) as sound:
-        sound.comment = f"{recipe.disclosure or 'generated'}; made by {recipe.backend}{seed}; prompt: {recipe.prompt}"
-        sound.write(samples / peak if peak > 1.0 else samples)
-    replace_file(target.absolute(), encoded.getvalue())
+    peak, truth = float(np.abs(samples).max()), made.truth
+    tags = Tags(
+        title=made.recipe.prompt,
+        artist="INFINI LOOP",
+        comment=in_words(made.recipe),
+        facts=disclosure(made.recipe),
+        bpm=truth.bpm if truth is not None else None,
+        key=short_key(truth.key) if truth is not None else "",
+    )
+    write_file(
+        target.absolute(),
+        FORMATS[target.suffix.lower()],
+        tags,
+        [samples / peak if peak > 1.0 else samples],
+        frames=len(samples),
+        rate=rate,
+        channels=samples.shape[1],
+        force=True,
+    )

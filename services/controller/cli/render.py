@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,14 +20,7 @@ if TYPE_CHECKING:
     from services.player.offline import Programme
     from shared.units import Audio
 
-FORMATS = MappingProxyType(
-    {
-        ".wav": ("WAV", "PCM_24"),
-        ".flac": ("FLAC", "PCM_24"),
-        ".ogg": ("OGG", "VORBIS"),
-        ".mp3": ("MP3", "MPEG_LAYER_III"),
-    }
-)
+FORMATS = MappingProxyType({".wav": "wav", ".flac": "flac", ".ogg": "ogg", ".mp3": "mp3"})
 UNHEARD_FRAMES = 1_920
 """The last 40 ms of the closing fade lie under −80 dBFS: the file ends before them."""
 SHORTEST_MINUTES, LONGEST_MINUTES = 0.1, 720.0
@@ -53,6 +45,8 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
     """
     from services.controller.cli.rendering import Makers, changes, loops_of
     from services.controller.commands import check_prompt
+    from services.controller.saving import check_length
+    from services.controller.saving.music import cut
     from services.controller.state import DEFAULT_PROMPT
     from shared import settings
     from shared.paths import Paths
@@ -68,6 +62,7 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
     seed = secrets.randbelow(2**31) if seed is None else seed
     chosen, _ = settings.load(Paths.from_environment())
     frames = round(minutes * 60 * STATION_RATE)
+    check_length(FORMATS[output.suffix.lower()], frames)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="infiniloop-render-") as folder:
         makers = Makers(Path(folder))
@@ -78,7 +73,7 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
             most = math.ceil(minutes * 60 / chosen.player.min_duration)
             loops = loops_of(words, seed, most, makers, Path(folder))
             programme = Programme(loops, chosen.player, transitions=changes(chosen.player.transition))
-            _write(output.absolute(), _first(frames, programme.blocks(frames + UNHEARD_FRAMES)))
+            _write(output.absolute(), cut(programme.blocks(frames + UNHEARD_FRAMES), frames), frames, words, seed)
         finally:
             makers.close()
     taken = time.perf_counter() - began
@@ -100,35 +95,16 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
     )
 
 
-def _first(frames: int, blocks: Iterable[Audio]) -> Iterator[Audio]:
-    """So many frames of these blocks."""
-    for block in blocks:
-        yield block[:frames]
-        frames -= len(block)
-        if frames <= 0:
-            return
+def _write(target: Path, blocks: Iterable[Audio], frames: int, words: str, seed: int) -> None:
+    """Write the file, which says what it is, whole or not at all."""
+    from services.controller.saving import Tags, write_file
+    from services.controller.saving.tags import disclosure, in_words
+    from services.generator.backends.composer.recipes import DISCLOSURE
+    from shared.music import Recipe
 
-
-def _write(target: Path, blocks: Iterable[Audio]) -> None:
-    import soundfile
-
-    from shared.units import STATION_CHANNELS, STATION_RATE
-
-    form, subtype = FORMATS[target.suffix.lower()]
-    beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-    try:
-        with (
-            beside.open("wb") as raw,
-            soundfile.SoundFile(raw, "w", STATION_RATE, STATION_CHANNELS, format=form, subtype=subtype) as file,
-        ):
-            for block in blocks:
-                file.write(block)
-        beside.replace(target)
-    except (OSError, AssertionError, soundfile.SoundFileError) as error:  # it asserts that all was written
-        cause = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error) or "no room"
-        raise StoreError(f"{target} cannot be written ({cause}): choose another place, or free some space.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    recipe = Recipe(prompt=words, backend="composer", seed=seed, disclosure=DISCLOSURE)
+    tags = Tags(title=words, artist="INFINI LOOP", comment=in_words(recipe), facts=disclosure(recipe))
+    write_file(target, FORMATS[target.suffix.lower()], tags, blocks, frames=frames, force=True)
 
 
 def _report(programme: Programme, frames: int, variation: str) -> dict[str, Any]:

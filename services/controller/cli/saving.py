@@ -6,6 +6,7 @@ much is saved, the station has nothing of it but one question.
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,13 @@ class _Work:
     midi: tuple[Path, bytes] | None = None
 
 
+def _real(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """A number that is one: "nan" lies in every range."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("it must be a number", ctx=context, param=parameter)
+    return value
+
+
 @click.command()
 @click.argument("file")
 @click.option(
@@ -71,11 +79,16 @@ class _Work:
     "--minutes",
     type=click.FloatRange(0, LONGEST_MINUTES, min_open=True),
     metavar="N",
+    callback=_real,
     help="The song that is made of it, so long.",
 )
 @click.option("--fade", is_flag=True, help=f"Fade in and out over {FADE_S:g} s.")
-@click.option("--fade-in", type=click.FloatRange(0, 60), metavar="S", help="Fade in over so many seconds.")
-@click.option("--fade-out", type=click.FloatRange(0, 60), metavar="S", help="Fade out over so many seconds.")
+@click.option(
+    "--fade-in", type=click.FloatRange(0, 60), metavar="S", callback=_real, help="Fade in over so many seconds."
+)
+@click.option(
+    "--fade-out", type=click.FloatRange(0, 60), metavar="S", callback=_real, help="Fade out over so many seconds."
+)
 @click.option("--conform", is_flag=True, help="Stretch it to a whole number of beats a minute.")
 @click.option("--stems", is_flag=True, help="Each part in a file of its own, too, where the maker has them.")
 @click.option("--midi", is_flag=True, help="The score, too, where the maker has one.")

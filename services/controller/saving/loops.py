@@ -13,7 +13,7 @@ from services.controller.saving.tags import Tags, file_name, tags_of
 from shared.errors import AudioFileError, UsageError
 from shared.levels import playing_gain
 from shared.music import Loop
-from shared.units import STATION_RATE, Audio
+from shared.units import STATION_CHANNELS, STATION_RATE, Audio
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def write_file(
     *,
     frames: int,
     rate: int = STATION_RATE,
+    channels: int = STATION_CHANNELS,
     force: bool = False,
 ) -> None:
     """Write ``frames`` of sound, whole or not at all.
@@ -128,6 +129,6 @@ def write_file(
     AudioFileError
         The encoder failed.
     """
-    check_length(form, frames)
+    check_length(form, frames, channels)
     with placed(path, force=force) as file:
-        encode(file, form, tags, blocks, rate=rate)
+        encode(file, form, tags, blocks, rate=rate, channels=channels)

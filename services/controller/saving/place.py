@@ -108,8 +108,12 @@ def check_folder(path: Path) -> None:
         folder = folder.parent
     if not stat.S_ISDIR(found.st_mode):
         raise StoreError(f"{folder} is a file, not a folder: choose another place.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"The folder {folder} may not be written to: choose another place.")
+    trial = _beside(folder)
+    try:
+        trial.touch(exist_ok=False)  # tells more than asking whether one may: a disk that is read-only, say
+        trial.unlink()
+    except OSError as error:
+        raise refusal(path, error) from error
 
 
 @contextlib.contextmanager
@@ -129,7 +133,7 @@ def placed(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     check_folder(path)
     path = path.resolve() if path.is_symlink() else path
     made: list[Path] = []
-    beside = path.with_name(f".infiniloop-{os.getpid()}-{secrets.token_hex(4)}.part")
+    beside = _beside(path.parent)
     try:
         made = _make_folders(path.parent)
         _sweep(path.parent)
@@ -158,6 +162,10 @@ def taken_error(*paths: Path) -> StoreError:
 def refusal(path: Path, error: OSError) -> StoreError:
     why = (error.strerror or str(error) or "no room").lower()
     return StoreError(f"{path} cannot be written ({why}): choose another place, or free some space.")
+
+
+def _beside(folder: Path) -> Path:
+    return folder / f".infiniloop-{os.getpid()}-{secrets.token_hex(4)}.part"
 
 
 def _look(path: Path) -> os.stat_result | None:
