@@ -61,7 +61,7 @@ class Analyzer:
         self._loop, self._paths, self._target_lufs = loop, paths, settings.analyzer.loudness
         loop.on(loop.bus.bind(CLIPS), self._receive)
         watch = SettingsWatch(paths, settings)
-        Door(loop, paths, CLIPS_LAN, lambda: watch.current().controller, self._receive_guest)
+        Door(loop, paths, CLIPS_LAN, lambda: watch.current().door, self._receive_guest)
         self._player = loop.bus.connect(LOOPS)
         self._controller = loop.bus.connect(RECEIPTS)
         self._status = loop.bus.connect(STATUS_IN)

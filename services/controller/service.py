@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
-from dataclasses import replace as replace_fields
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -52,7 +51,6 @@ from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.runtime.supervisor import SHUTDOWN_CODE
 from shared.settings import Settings
-from shared.settings.controller import ControllerSettings
 from shared.settings.store import set_aside_broken
 from shared.topology import CLIPS, COMMANDS, JOBS, JOBS_LAN, LOOPS, RECEIPTS
 
@@ -98,7 +96,7 @@ class Controller:
         self.exit_code = 0
         self._peers: dict[str, tuple[Link | Door, bytes]] = {}
         self._jobs = loop.on(loop.bus.bind(JOBS), self._hear_worker)
-        self._door = Door(loop, paths, JOBS_LAN, self._about_guests, self._hear_guest)
+        self._door = Door(loop, paths, JOBS_LAN, lambda: self.station.settings.door, self._hear_guest)
         loop.on(loop.bus.bind(RECEIPTS), self._hear)
         self._commands = loop.on(loop.bus.bind(COMMANDS), self._hear_command)
         self._desk = Desk(
@@ -200,11 +198,6 @@ class Controller:
         self._peers = {key: peer for key, peer in self._peers.items() if key in known}
         for link, peer in self._peers.values():
             link.send(Heartbeat(), to=peer)
-
-    def _about_guests(self) -> ControllerSettings:
-        """No generator on another machine joins while the network is switched off."""
-        settings = self.station.settings
-        return replace_fields(settings.controller, lan=False) if settings.generator.offline else settings.controller
 
     def _look_at_power(self) -> None:
         import psutil

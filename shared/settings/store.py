@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ class Settings:
     player: PlayerSettings = field(default_factory=PlayerSettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)
     dashboard: DashboardSettings = field(default_factory=DashboardSettings)
+
+    @property
+    def door(self) -> ControllerSettings:
+        """The controller's settings as the door for other machines takes them: closed where the network is off."""
+        return replace(self.controller, lan=False) if self.generator.offline else self.controller
 
 
 _SECTIONS: dict[str, type] = {

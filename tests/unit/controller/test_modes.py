@@ -113,6 +113,13 @@ def test_on_battery_what_is_there_plays_and_only_a_prompts_first_song_is_made(mo
     assert len(jobs(house.note(house.station.power(on_battery=False, now=house.now)))) == 1
 
 
+def test_with_the_network_off_no_other_machine_is_let_in() -> None:
+    settings = Settings()
+    inviting = replace(settings, controller=replace(settings.controller, lan=True))
+    assert inviting.door.lan
+    assert not replace(inviting, generator=replace(settings.generator, offline=True)).door.lan
+
+
 # -- evolve -----------------------------------------------------------------------------------------------------------
 
 
