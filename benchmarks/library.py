@@ -253,7 +253,8 @@ def week(songs: int = 5040) -> None:
     """A week of new songs every two minutes, one in 50 liked, one in 60 disliked, the cache tidied meanwhile."""
     cache_budget, library_budget = 1_000_000_000 // SCALE, 2_000_000_000 // SCALE
     dice, noise = random.Random(3), np.random.default_rng(3)
-    with tempfile.TemporaryDirectory(prefix="week-") as folder:
+    memory = Path("/dev/shm")  # where nothing waits for a disk, a week passes in a minute or two
+    with tempfile.TemporaryDirectory(prefix="week-", dir=memory if memory.is_dir() else None) as folder:
         paths = Paths.under(Path(folder))
         paths.create()
         library, _ = open_library(paths)

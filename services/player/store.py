@@ -50,7 +50,9 @@ class LoadedTransition:
 
 
 def load_loop(loop: Loop, folders: tuple[Path, ...], pool: Pool | None = None) -> LoadedLoop:
-    """Read the loop's WAV, which lies below one of ``folders``, into memory of ``pool``.
+    """Read the loop's file, a WAV of the cache or a FLAC of the library, into memory of ``pool``.
+
+    It must lie below one of ``folders``.
 
     Raises
     ------

@@ -141,7 +141,8 @@ def _numbers(data: dict[str, Any]) -> str:
     trouble = f", {jobs['failed'] + jobs['lost']} failed" if jobs["failed"] + jobs["lost"] else ""
     return (
         f"  made     {jobs['accepted']} loops{refused}{trouble}; library {library['loops']} "
-        f"({library['stored']} at hand, {disk['cache_bytes'] / 1e6:.0f} MB; {disk['free_bytes'] / 1e9:.0f} GB free)"
+        f"({library['stored']} with audio, {library['liked']} liked, {library['bytes'] / 1e6:.0f} MB); "
+        f"cache {disk['cache_bytes'] / 1e6:.0f} MB, {disk['free_bytes'] / 1e9:.0f} GB free"
     )
 
 

@@ -183,7 +183,11 @@ def test_the_report_in_words_names_what_plays_what_comes_and_why_it_waits(desk: 
     desk.house.sounds("now")
     status = Status(service="player", pid=1, uptime_s=1, state=PlayerStatus(loop_id="now", song_length_frames=48_000))
     data = report(station, {"player": (status, 99.0)}, 100.0)
-    data |= {"library": {"loops": 2, "stored": 2}, "disk": {"cache_bytes": 1, "free_bytes": 2}, "note": "Mind this."}
+    data |= {
+        "library": {"loops": 2, "stored": 2, "liked": 1, "bytes": 3},
+        "disk": {"cache_bytes": 1, "free_bytes": 2},
+        "note": "Mind this.",
+    }
     words = told(data)
     for part in ("Amber Street – Ada Vale", "Quiet Harbour", "80 bpm", station.waiting, "Mind this."):
         assert part in words
