@@ -98,7 +98,13 @@ def _checked(asked: Asked, name: str) -> str:
 def playing(station: Station, *, new: bool) -> str:
     """What ``start`` answers."""
     prompt = f"“{station.state.prompt}”"
-    return f"Now for {prompt}: heard as soon as its first loop is made." if new else f"Playing {prompt}."
+    if not new:
+        return f"Playing {prompt}."
+    if drawn := next(iter(station.stock.fresh), None):
+        return f"Now for {prompt}: {name_of(drawn)} of the library plays until its first song is made."
+    if station.settings.controller.bridge:
+        return f"Now for {prompt}: a bridge is heard in a few seconds, until its first song is made."
+    return f"Now for {prompt}: heard as soon as its first song is made."
 
 
 def _stop(asked: Asked) -> Outcome:

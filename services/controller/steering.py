@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from services.controller.naming import name_of
 from services.controller.outcomes import Asked, Done, Outcome, WithFiles
-from services.controller.programme import Programme, as_data, change_programme, programme_change, told
+from services.controller.programme import Programme, as_data, change_programme, idle, programme_change, told
 from services.controller.sleeping import LONGEST_S, SHORTEST_S
 from services.controller.surprises import Surprise
 from shared.errors import UsageError
@@ -105,7 +105,8 @@ def _programme(asked: Asked) -> Outcome:
 
     def then(programme: Programme) -> Done:
         effects = station.keep_programme(programme, now, at_once=action == "on") if change is not None else []
-        return Done(text or told(programme), effects, {"programme": as_data(programme)})
+        said = f"{text} The programme is off until `infiniloop programme on`." if idle(programme, action) else text
+        return Done(said or told(programme), effects, {"programme": as_data(programme)})
 
     return WithFiles(lambda paths: change_programme(paths, change), then)
 

@@ -72,9 +72,11 @@ def _do(action: str, as_json: bool, **arguments: Any) -> None:
         answer = ask_station("programme", paths=paths, **given)
         say(answer.text, as_json=as_json, **answer.data)
         return
-    from services.controller.programme import as_data, change_programme, programme_change, told
+    from services.controller.programme import as_data, change_programme, idle, programme_change, told
 
     change, text = programme_change(given)
     paths.create()
     changed = change_programme(paths, change)
+    if idle(changed, action):
+        text += " The programme is off until `infiniloop programme on`."
     say(text or told(changed), as_json=as_json, programme=as_data(changed))

@@ -62,6 +62,11 @@ def told(programme: Programme) -> str:
     return "\n".join(lines)
 
 
+def idle(programme: Programme, action: object) -> bool:
+    """Whether an entry was added to a programme that nobody follows."""
+    return action == "add" and not programme.on
+
+
 def as_data(programme: Programme) -> dict[str, Any]:
     """The programme as its JSON keys say it."""
     slots = [{"at": slot.at, "prompts": list(slot.prompts), "every_min": slot.every_min} for slot in programme.slots]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from random import Random
 
 import msgspec
 import pytest
 
 from services.controller.effects import ToPlayer
 from services.controller.matching import likeness, matching
+from services.controller.presets.store import read_catalogue
 from services.controller.steering import read_span, spoken_span
-from services.controller.surprises import Surprise
+from services.controller.surprises import Surprise, draw
 from services.controller.wishes import nudged
+from services.generator.backends.composer.backend import weak_words
+from services.generator.backends.composer.plan import make_plan
+from services.generator.backends.composer.style import builtin
 from services.player.engine import Engine
 from shared.errors import InfiniLoopError, UsageError
 from shared.messages import PROMPT_LIMIT, Capabilities, Failed, Job, PlayerHello
@@ -189,6 +194,22 @@ def test_a_style_that_does_poorly_here_is_never_drawn(house: House) -> None:
         assert drawn.name not in ("rock", "quartet")
     with pytest.raises(InfiniLoopError, match="presets add"):
         house.station.surprise(poor, house.now, on=False)
+
+
+def test_no_preset_of_ours_can_be_drawn_whose_style_does_poorly_without_sampled_instruments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    styles = builtin()
+    monkeypatch.setenv("INFINILOOP_SOUNDFONT", "/there/is/none.sf2")
+    words = weak_words(styles)
+    assert words
+    able = dict.fromkeys(read_catalogue(), 0)
+    for name, preset in read_catalogue().items():
+        found = draw([Surprise(name, preset.title, preset.prompt)], words, (), Random(1))
+        able[name] = found is not None
+        grades = {styles[make_plan(preset.prompt, seed, styles).style].data.without_soundfont for seed in range(3)}
+        assert found is None or "weakly" not in grades, name
+    assert sum(able.values()) > 0.7 * len(able)
 
 
 def test_no_preset_comes_twice_before_the_others_have_come(house: House) -> None:
