@@ -62,8 +62,9 @@ def _play(asked: Asked) -> Outcome:
 
     def then(found: tuple[Entry, Loop]) -> Done:
         entry, loop = found
-        effects = asked.station.play(loop, asked.now)
-        return Done(f"On to {quoted(entry)} at the next bar.", effects, {"loop": described(entry)})
+        already = asked.station.stock.sounding_id == loop.loop_id
+        text = f"{quoted(entry)} plays already." if already else f"On to {quoted(entry)} at the next bar."
+        return Done(text, asked.station.play(loop, asked.now), {"loop": described(entry)})
 
     return Consult(lambda library: playable(library, name), then)
 
@@ -87,7 +88,9 @@ def _again(asked: Asked) -> Outcome:
         entry, loop, there, parent = found
         station, data = asked.station, {"loop": described(entry), "seed": entry.seed}
         if seed is None and there is not None and entry.verdict != DISLIKED and entry.seed is not None:
-            text = f"{quoted(entry)} is still in the library and plays at the next bar; --new-seed makes another one."
+            already = station.stock.sounding_id == there.loop_id
+            where = "plays already" if already else "is still in the library and plays at the next bar"
+            text = f"{quoted(entry)} {where}; --new-seed makes another one."
             return Done(text, station.play(there, asked.now), data | {"made": False})
         job = remake(loop, parent, seed)
         offer = station.foreman.workers.backends().get(job.backend)

@@ -108,6 +108,12 @@ def test_a_loop_asked_for_comes_first_and_is_gone_to_once_the_player_holds_it(de
     assert house.station.wanted.queue[0].loop_id == "c"
 
 
+def test_what_plays_already_stays(desk: Counter) -> None:
+    assert "plays already" in desk.ask("play", loop="B").text
+    assert "--new-seed" in desk.ask("again").text
+    assert (desk.house.station.wanted.skips, desk.house.station.state.chosen) == (0, ())
+
+
 def test_play_wakes_a_station_that_was_stopped_or_paused(desk: Counter) -> None:
     desk.ask("stop")
     assert desk.ask("play", loop="3").ok
