@@ -6,13 +6,16 @@ STANDALONE = (
     "composer.py",
     "composer_heard.py",
     "composer_sound.py",
+    "form.py",
     "loop_downbeats.py",
     "loops.py",
     "musicgen.py",
     "player.py",
     "render.py",
     "saving.py",
+    "songs.py",
     "stream.py",
+    "stretching.py",
     "transitions.py",
 )
 

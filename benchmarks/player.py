@@ -32,7 +32,10 @@ import numpy as np
 import psutil
 
 from services.player.engine import Engine
+from services.player.librarian import ROOM_FRAMES
 from services.player.offline import Programme
+from services.player.samples import CHUNK, Pool, Samples
+from services.player.service import SPARE_CHUNKS
 from services.player.store import LoadedLoop
 from shared.messages import Wanted, encode
 from shared.music import Jump
@@ -94,13 +97,13 @@ def day(hours: float) -> None:
 
 
 def over_time(hours: float) -> None:
-    """Resident memory while the programme of so many hours is rendered, with a new loop for each song."""
+    """Resident memory while the programme of so many hours is rendered, with a new loop or piece for each song."""
     process = psutil.Process()
+    pool = Pool(ROOM_FRAMES // CHUNK + SPARE_CHUNKS)
 
     def loops() -> Iterator[LoadedLoop]:
         for number in count():
-            record = loop(f"l{number}", 8 * BAR, bars=8)
-            yield loaded(record, number % 5)
+            yield piece(number, pool)
 
     programme = Programme(loops(), PlayerSettings())
     frames = round(hours * 3600 * STATION_RATE)
@@ -120,6 +123,17 @@ def over_time(hours: float) -> None:
         songs=len(programme.songs),
         times_real_time=round(hours * 3600 / used, 1),
     )
+
+
+def piece(number: int, pool: Pool) -> LoadedLoop:
+    """A loop of 16 s or a piece of three sections of up to 96 s, by turns, in the player's own memory."""
+    seconds = (60, 72, 96, 16)[number % 4]
+    parts = sections("A", "A'", "B", frames=seconds * STATION_RATE // 3, bars=seconds // 6) if seconds > 16 else ()
+    record = loop(f"l{number}", seconds * STATION_RATE, bars=seconds // 2, sections=parts)
+    samples = Samples(record.frames, pool)
+    for second in range(seconds):
+        samples.write(noise(STATION_RATE, 97 * number + second), second * STATION_RATE)
+    return LoadedLoop(record, samples)
 
 
 @main.command()
@@ -144,7 +158,7 @@ def sound(seconds: float, burn: int, burn_nice: int, settle: float) -> None:
             _listen(station, 1.5, lambda: None)
         last = station.statuses[-1]
         reference = _reference(held, state, round((settle + seconds + 60) * STATION_RATE))
-        breaks, wrong = _breaks(recorded, reference)
+        breaks, wrong = breaks_in(recorded, reference)
         say(
             figure="breaks_in_the_recording",
             value=len(breaks),
@@ -293,7 +307,7 @@ def _reference(held: list[LoadedLoop], state: Wanted, frames: int) -> Audio:
     return render(engine, frames)[1]
 
 
-def _breaks(recorded: Audio, reference: Audio) -> tuple[list[dict[str, float]], int]:
+def breaks_in(recorded: Audio, reference: Audio) -> tuple[list[dict[str, float]], int]:
     """Where the recording leaves the render, by how many frames it then runs ahead of it, and how many are not its."""
     breaks: list[dict[str, float]] = []
     at, wrong = 0, 0

@@ -1,8 +1,11 @@
 """Puts the player before whatever else the machine does: the sound server's own nice value, for every thread of it.
 
 For the writer alone it is not enough. Python threads share the interpreter, and one that holds it while a busy machine
-lets it wait makes the writer wait as long: at load 12 that was more than a second (benchmarks/results/player.md).
-All of the player's threads together take 2 % of a core, so nothing else has less for it.
+lets it wait makes the writer wait as long. All of the player's threads together take 2 % of a core, so nothing else has
+less for it.
+
+Linux shares its cores out between sessions first (autogroup, sched(7)) and by nice only within one: in the session of a
+busy shell the player would wait with it, whatever its nice value. So it has a session of its own.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 NICE = -11
 _ANSWER_S = 5.0
+_AUTOGROUP = Path("/proc/self/autogroup")
 _RTKIT = "org.freedesktop.RealtimeKit1"
 _PATH = "/org/freedesktop/RealtimeKit1"
 
@@ -26,6 +31,10 @@ def take() -> None:
     Where the system does not allow it to a user, RealtimeKit is asked for it a moment later: it is there to give it to
     sound. Where there is none the sound depends on the latency that it finds (``writer``).
     """
+    with suppress(OSError):  # whoever leads a group already keeps its session
+        os.setsid()
+    with suppress(OSError):
+        _AUTOGROUP.write_text(str(NICE))
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
     except OSError:

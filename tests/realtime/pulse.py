@@ -47,6 +47,7 @@ class Pulse:
             + [part for load in loads for part in ("-L", load)],
             env={**os.environ, **self.environment},
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # as a sound server has one: the system shares its cores out between sessions
         )
         end = time.monotonic() + _WAIT_S
         while self.control("info", check=False).returncode:
@@ -79,6 +80,7 @@ class Recorder:
             ["parec", "-d", f"{sink}.monitor", "--raw", "--latency-msec=50", *_FORMAT],
             env={**os.environ, **pulse.environment},
             stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         assert self._process.stdout is not None
         self._data = bytearray()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgspec
 import numpy as np
 import pytest
@@ -160,6 +162,23 @@ def test_hold_stays_until_it_is_let_go() -> None:
     render(engine, 20 * STATION_RATE)
     assert engine.report().loop.loop_id == "a"
     engine.want(wanted(2, queue=(A.loop, B.loop), min_duration_s=3.0))
+    render(engine, 3 * STATION_RATE)
+    assert engine.report().loop.loop_id == "b"
+
+
+def test_the_queue_can_be_seen_put_into_another_order_and_cleared() -> None:
+    engine = _begun(A, B, C, min_duration_s=300.0)
+    assert engine.report().ahead == ("b", "c")
+    engine.want(wanted(2, queue=(A.loop, C.loop, B.loop), min_duration_s=300.0))
+    report = engine.report()
+    assert (report.next_loop, report.ahead) == (C.loop, ("c", "b"))
+    engine.want(wanted(3, queue=(), min_duration_s=3.0))
+    engine.keep({"a"})
+    render(engine, 20 * STATION_RATE)
+    report = engine.report()
+    assert (report.loop.loop_id, report.songs, report.ahead, report.next_loop) == ("a", 1, (), None)
+    engine.add(B)
+    engine.want(wanted(4, queue=(A.loop, B.loop), min_duration_s=3.0))
     render(engine, 3 * STATION_RATE)
     assert engine.report().loop.loop_id == "b"
 
@@ -417,6 +436,25 @@ def test_the_sleep_timer_is_silent_in_time_and_a_later_wish_wakes_the_same_song(
     engine.want(wanted(3, queue=(A.loop,), variation="off"))
     tap, _ = render(engine, 9_600)
     assert np.array_equal(tap[960:], _loops(A, STATION_RATE + 960, 9_600 - 960))
+
+
+def test_a_block_of_programme_tap_and_output_allocates_no_array_in_steady_state() -> None:
+    engine = _begun(A, volume=50, min_duration_s=300.0, variation="off")
+    tap, out = np.empty((960, 2), np.float32), np.empty((960, 2), np.float32)
+    for _ in range(60):
+        engine.render(tap, out)
+    taken = []
+    tracemalloc.start()
+    try:
+        for _ in range(5):  # the test runner's own thread may take something during one of them
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            for _ in range(30):
+                engine.render(tap, out)
+            taken.append(tracemalloc.get_traced_memory()[1] - before)
+    finally:
+        tracemalloc.stop()
+    assert min(taken) < tap.nbytes // 4
 
 
 def test_it_lets_go_of_loops_but_never_of_the_one_that_sounds() -> None:
