@@ -61,6 +61,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     min_seconds: float = 1.0
     max_seconds: float = 30.0
     tempo_control: bool = False
+    """An asked tempo counts: to the letter where loops are exact, else as a wish, and the analyzer measures."""
     key_control: bool = False
     seed_control: bool = False
     exact_loops: bool = False

@@ -290,7 +290,7 @@ def test_capabilities_are_honest_and_light(build: Build, paths: Paths, monkeypat
     can = backend.capabilities()
     assert can.available
     assert can.models == ("small",)
-    assert can.kinds == ("clip", "continuation")
+    assert can.kinds == ("clip", "continuation", "stream")
     assert can.real_time_factor is None
     run(backend, a_job(seconds=1))
     can = backend.capabilities()

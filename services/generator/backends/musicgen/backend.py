@@ -85,6 +85,8 @@ class MusicGenBackend:
             channels=2 if MODELS[name].stereo else 1,
             min_seconds=SHORTEST_S,
             max_seconds=LONGEST_S,
+            tempo_control=True,
+            key_control=True,
             seed_control=True,
             batch=_BATCH,
             weights_licence=LICENCE,

@@ -106,6 +106,7 @@ def convert(
     from services.generator.backends.musicgen.graphs.codec import build_codec
     from services.generator.backends.musicgen.graphs.decoder import build_decoder
     from services.generator.backends.musicgen.graphs.prompt import build_prompt
+    from services.generator.backends.musicgen.text import open_tokenizer
 
     shape = checkpoint.shape
     steps = shape.text.layers + 2 * shape.decoder.layers + 2
@@ -121,6 +122,7 @@ def convert(
         check()
         report(0.8 + 0.2 * fraction)
 
+    open_tokenizer(checkpoint.tokenizer)  # a foreign one is found out before the work, not after it
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(target, check), _beside(target) as part:
@@ -179,7 +181,7 @@ def _require_room(target: Path, needed: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < needed + _SPARE:
         raise BackendError(
-            f"Converting the model needs {needed / 1e9:.1f} GB beside {target}, and only {free / 1e9:.1f} GB are free:"
+            f"Converting the model needs {needed / 1e9:.2g} GB beside {target}, and only {free / 1e9:.2g} GB are free:"
             " free the disk or choose another folder with `--path`."
         )
 

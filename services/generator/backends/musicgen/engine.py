@@ -19,7 +19,7 @@ from services.generator.backends.musicgen.codec_stream import CodecStream
 from services.generator.backends.musicgen.conversion import Converted
 from services.generator.backends.musicgen.decoder import Decoder
 from services.generator.backends.musicgen.large_pages import new_memory_on_large_pages
-from services.generator.backends.musicgen.runtime import Device, Watch, open_session
+from services.generator.backends.musicgen.runtime import Device, Watch, open_session, wants_memory
 from services.generator.backends.musicgen.sampling import Codes, DelayedSequence, Sampling, draw, guide
 from services.generator.backends.musicgen.shape import Shape
 from services.generator.backends.musicgen.text import CrossStates, encode_prompt, open_tokenizer, tokens
@@ -139,7 +139,7 @@ class Engine:
             raise _out_of_memory() from error
         except Exception as error:
             if type(error).__module__.startswith("onnxruntime"):
-                if "alloc" in str(error).lower():
+                if wants_memory(error):
                     raise _out_of_memory() from error
                 raise BackendError(
                     f"ONNX Runtime failed while composing: {str(error).splitlines()[0][:200]}"

@@ -52,13 +52,20 @@ def open_session(path: Path, threads: int, device: Device = "cpu") -> Any:
         providers.insert(0, "CUDAExecutionProvider")
     try:
         return ort.InferenceSession(str(path), options, providers=providers)
-    except MemoryError as error:
-        raise BackendError(f"Not enough memory to load {path.parent.name}: choose a smaller model.") from error
     except Exception as error:
+        model = path.parent.parent.name
+        if wants_memory(error):
+            raise BackendError(f"The memory is not enough to load {model}: choose a smaller model.") from error
         raise BackendError(
-            f"The converted model {path.parent.name} cannot be loaded ({_first_line(error)}): delete it with "
-            "`infiniloop models delete` and it is made anew."
+            f"The converted model {model} cannot be loaded ({_first_line(error)}): delete it with "
+            f"`infiniloop models delete {model}` and it is made anew."
         ) from error
+
+
+def wants_memory(error: Exception) -> bool:
+    """Whether a failure of ONNX Runtime's was for want of memory, which it tells in several ways."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(each in words for each in ("alloc", "bfc_arena", "out of memory"))
 
 
 class Watch:

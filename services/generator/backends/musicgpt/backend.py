@@ -64,6 +64,8 @@ class MusicGptBackend:
             channels=CHANNELS,
             min_seconds=SHORTEST_S,
             max_seconds=LONGEST_S,
+            tempo_control=True,
+            key_control=True,
             code_licence=CODE_LICENCE,
             weights_licence=WEIGHTS_LICENCE,
         )
