@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.controller.saving.encoding import MP3_WARNING, check_length, encode
+from services.controller.saving.interrupting import interruptible
 from services.controller.saving.music import one_pass, repeated, section_of
 from services.controller.saving.place import Target, find_target, occupied, placed, taken_error
 from services.controller.saving.tags import Tags, file_name, tags_of
@@ -130,5 +131,5 @@ def write_file(
         The encoder failed.
     """
     check_length(form, frames, channels)
-    with placed(path, force=force) as file:
-        encode(file, form, tags, blocks, rate=rate, channels=channels)
+    with placed(path, force=force) as file, interruptible() as until:
+        encode(file, form, tags, until(blocks), rate=rate, channels=channels)

@@ -20,6 +20,8 @@ _OGG_FRAMING = len(_OGG_COMMENT) + 1
 _HEADERS = 3
 """Packets before the sound of an Ogg Vorbis stream: identification, comment, setup."""
 _PAGE_HEAD = 27
+_VENDOR = f"{APPLICATION}: tags by the station, sound by libsndfile, libFLAC and libvorbis"
+"""Longer than what these write of themselves, so that there is always room for it."""
 
 
 def comments(tags: Tags) -> bytes:
@@ -39,7 +41,7 @@ def comments(tags: Tags) -> bytes:
         ("ENCODER", APPLICATION),
     ]
     lines = [f"{name}={value}".encode() for name, value in fields if value]
-    vendor = APPLICATION.encode()
+    vendor = _VENDOR.encode()
     body = struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", len(lines))
     return body + b"".join(struct.pack("<I", len(line)) + line for line in lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import tracemalloc
 from collections.abc import Iterator
@@ -16,7 +17,17 @@ from hypothesis import settings as bounds
 from hypothesis import strategies as some
 from msgspec.structs import replace
 
-from services.controller.saving import MP3_WARNING, Saved, SaveOrder, encode, save_loop, tags_of
+from services.controller.saving import (
+    MP3_WARNING,
+    Saved,
+    SaveOrder,
+    Tags,
+    encode,
+    find_target,
+    save_loop,
+    tags_of,
+    write_file,
+)
 from services.controller.saving import vorbis as comments
 from services.controller.saving.music import cut, faded, one_pass, repeated, section_of
 from services.controller.saving.tags import file_name, short_key
@@ -241,6 +252,13 @@ def test_words_of_any_kind_and_length_come_back(words: str, long: bool) -> None:
     assert soundfile.info(file).frames == 480
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_of_which_nothing_is_known_says_who_wrote_it(folder: Path, suffix: str) -> None:
+    with (folder / f"a.{suffix}").open("w+b") as file:
+        encode(file, suffix, Tags(), [np.zeros((4_800, 2), np.float32)])
+    assert tagged(folder / f"a.{suffix}")["APPLICATION"].startswith("INFINI LOOP")
+
+
 def test_what_does_not_loop_has_no_loop_points(loop: Loop, folder: Path) -> None:
     for suffix in ("wav", "flac"):
         with (folder / f"a.{suffix}").open("w+b") as file:
@@ -303,6 +321,21 @@ def test_a_folder_gets_a_file_that_says_what_is_in_it(loop: Loop, folder: Path) 
     names = [done.path.name for done in (first, again, third)]
     stem = "Amber Street – 雨_120bpm_F#m_1bars"
     assert names == [f"{stem}.wav", f"{stem}.flac", f"{stem}_2.wav"]
+
+
+def test_where_a_name_leads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    for said, path in (
+        ("a.wav", folder / "a.wav"),
+        ("x y/ä.wav", folder / "x y" / "ä.wav"),
+        ("../a.wav", folder / ".." / "a.wav"),
+        ("~/a.wav", Path("/home/ada/a.wav")),
+        ("~nobody-at-all/a.wav", folder / "~nobody-at-all" / "a.wav"),
+        ("/tmp/a.wav", Path("/tmp/a.wav")),
+        ("not/there/", folder / "not" / "there" / "named.wav"),
+        (".", folder / "named.wav"),
+    ):
+        assert find_target(said, folder, "", lambda form: f"named.{form}").path == path
 
 
 def test_names_say_what_is_known_and_hold_nothing_that_a_disk_refuses(loop: Loop) -> None:
@@ -371,6 +404,24 @@ def test_a_disk_without_room_is_one_sentence_and_leaves_what_was_there(
     with pytest.raises(StoreError, match="file too large"), full_disk():
         saved(loop, target, force=there)
     assert [path.read_text() for path in folder.iterdir()] == ["dear"] * there
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_ctrl_c_ends_a_save_and_leaves_what_was_there(folder: Path, suffix: str) -> None:
+    target = folder / f"a.{suffix}"
+    target.write_text("dear")
+    block = np.zeros((4_800, 2), np.float32)
+
+    def blocks() -> Iterator[Audio]:
+        yield block
+        signal.raise_signal(signal.SIGINT)
+        yield block
+        raise AssertionError("it went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        write_file(target, suffix, Tags(), blocks(), frames=14_400, force=True)
+    assert [path.read_text() for path in folder.iterdir()] == ["dear"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_what_a_killed_save_left_is_swept_and_what_another_writes_is_not(loop: Loop, folder: Path) -> None:
