@@ -252,6 +252,7 @@ class ClipRejected(Message, frozen=True, kw_only=True):
     code: Identifier
     """The kind of rejection, such as ``silence`` or ``no-loop``: statistics count by it."""
     figures: dict[str, float] = {}
+    analysis_s: float = 0.0
     damaged: bool = False
     """The file could not be read: the clip, not the music, is at fault, and is sent or made again."""
 

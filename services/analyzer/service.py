@@ -118,9 +118,8 @@ class Analyzer:
         if receipt is None:
             self._state = msgspec.structs.replace(self._state, last_rejection=problem)
         else:
-            receipt = msgspec.structs.replace(receipt, token=latest.token)
+            receipt = msgspec.structs.replace(receipt, token=latest.token, analysis_s=round(seconds, 3))
             if isinstance(receipt, ClipAccepted):
-                receipt = msgspec.structs.replace(receipt, analysis_s=round(seconds, 3))
                 # What was composed is known better than anyone could hear.
                 self._undescribed = receipt.loop if receipt.loop.mode == "xfade" else self._undescribed
                 self._state = msgspec.structs.replace(self._state, accepted=self._state.accepted + 1)

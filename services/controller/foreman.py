@@ -119,7 +119,7 @@ class Foreman:
         else:
             self.trust.rejected(lease.job.backend, f"a clip was rejected: {message.reason}", now)
             self._next_job_at = now + self.trust.pause_s(lease.job.backend)
-            done.append(Measured(_attempt(lease, message.code, 0.0)))
+            done.append(Measured(_attempt(lease, message.code, message.analysis_s)))
         return done
 
     def analyzer_began_again(self, now: float) -> None:

@@ -242,7 +242,7 @@ class Controller:
                 case ForgetClip(job_id):
                     self._on_disk(partial(tidy.forget_clip, self._paths, job_id, self._codes()))
                 case Measured(attempt):
-                    self._on_disk(partial(self._write_down, replace(attempt, at=time.time())))
+                    self._count(attempt)
 
     def _to_library(self, effect: Shelve | Heard | Unshelve | Draw | Delete) -> None:
         match effect:
@@ -330,6 +330,13 @@ class Controller:
     def _lost(self, loop_ids: list[str]) -> None:
         self.station.unshelve(loop_ids)
         self._tick()
+
+    def _count(self, attempt: Attempt) -> None:
+        """Keep what an attempt cost, unless the listener wants no statistics."""
+        settings = self.station.settings
+        if settings.controller.statistics:
+            precision = settings.generator.precision if attempt.backend == "musicgen" else ""
+            self._on_disk(partial(self._write_down, replace(attempt, at=time.time(), precision=precision)))
 
     def _write_down(self, attempt: Attempt) -> None:
         ledger = Ledger(self._paths.statistics_file)

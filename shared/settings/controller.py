@@ -12,6 +12,7 @@ class ControllerSettings:
     mode: str = choice("restful", "evolve", "flow", help="how much is made ahead, and out of what")
     bridge: bool = switch(True, help="compose something at once while a new prompt's first song is made")
     debug: bool = switch(False, help="log every message between the services")
+    statistics: bool = switch(True, help="keep what making music costs, for `infiniloop stats`")
     cache_mb: int = number(1000, 100, 100_000, unit="MB", help="room for clips and loops on their way")
     library_mb: int = number(2000, 0, 1_000_000, unit="MB", help="room for the library; favourites are kept beyond it")
     free_disk_mb: int = number(5000, 0, 1_000_000, unit="MB", help="nothing is stored below this much free disk")

@@ -8,20 +8,25 @@ from pathlib import Path
 import click
 import msgspec
 
+from services.controller.cli.asking import ask_station, is_running, json_option
 from services.controller.statistics import Ledger, Row, advice, estimate, summarise
+from services.controller.statistics.load import Load, measure
 from shared import settings
-from shared.errors import StoreError, UsageError
+from shared.durable import replace_file
+from shared.errors import InfiniLoopError, UsageError
 from shared.paths import Paths
+from shared.settings import Settings
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the figures into a PNG.")
+@json_option
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the figures.")
 @click.option("--clear", is_flag=True, help="Forget everything so far.")
 def stats(as_json: bool, plot: Path | None, clear: bool) -> None:
     """Show what making music costs on this machine.
 
-    Each backend, model, precision and length by itself; time for downloads is left out.
+    Each backend, model, precision and length by itself; time for downloads is left out. What follows for the chosen
+    settings, and how busy the machine is, come below. `infiniloop set statistics off` keeps nothing more.
     """
     paths = Paths.from_environment()
     ledger = Ledger(paths.statistics_file)
@@ -33,16 +38,19 @@ def stats(as_json: bool, plot: Path | None, clear: bool) -> None:
         ledger.close()
     rows = summarise(attempts)
     chosen, _ = settings.load(paths)
-    backend = chosen.generator.backend
-    if backend == "auto":
-        backend = rows[0].backend if rows else "composer"
-    song_s = chosen.player.min_duration
+    backend, song_s = _backend(chosen, rows), chosen.player.min_duration
     found = estimate(rows, backend, chosen.generator.model, chosen.generator.duration, song_s)
-    sentence = advice(found, song_s)
+    sentence, load = advice(found, song_s), _load(paths)
     if plot is not None:
-        _draw(plot, rows)
+        _write_plot(plot, rows)
     if as_json:
-        figures = {"rows": msgspec.to_builtins(rows), "estimate": msgspec.to_builtins(found), "advice": sentence}
+        figures = {
+            "kept": chosen.controller.statistics,
+            "rows": msgspec.to_builtins(rows),
+            "estimate": msgspec.to_builtins(found),
+            "advice": sentence,
+            "machine": msgspec.to_builtins(load),
+        }
         click.echo(json.dumps(figures, ensure_ascii=False))
         return
     if not rows:
@@ -50,10 +58,46 @@ def stats(as_json: bool, plot: Path | None, clear: bool) -> None:
     for row in rows:
         _show(row)
     click.echo(sentence)
+    click.echo(_busy(load))
+    if not chosen.controller.statistics:
+        click.echo("Nothing more is kept: `infiniloop set statistics on` changes that.")
+
+
+def name_of(row: Row) -> str:
+    """Maker and length: ``musicgen small int8, 12 s``."""
+    maker = " ".join(word for word in (row.backend, row.model, row.precision) if word)
+    return f"{maker}, {row.seconds} s"
+
+
+def _backend(chosen: Settings, rows: list[Row]) -> str:
+    """Whose figures the estimate is of: with ``auto`` the one that was used most."""
+    backend = chosen.generator.backend
+    if backend != "auto":
+        return backend
+    return rows[0].backend if rows else "composer"
+
+
+def _load(paths: Paths) -> Load:
+    services: list[int] = []
+    if is_running(paths):
+        try:
+            services = [each["pid"] for each in ask_station("status", paths=paths).data["services"].values()]
+        except InfiniLoopError:  # the machine's own figures are still worth showing
+            services = []
+    return measure(services)
+
+
+def _busy(load: Load) -> str:
+    machine = f"The machine is at {load.cpu_percent:.0f} % of its processors, {load.memory_percent:.0f} % of its memory"
+    if load.station_cpu_percent is None or load.station_rss_bytes is None:
+        return f"{machine}; no station runs."
+    return (
+        f"{machine}; the station's part is {load.station_cpu_percent:.0f} % and {load.station_rss_bytes / 1e6:.0f} MB."
+    )
 
 
 def _show(row: Row) -> None:
-    click.secho(f"{_name(row)}: {row.count} made, {row.accepted} good", bold=True)
+    click.secho(f"{name_of(row)}: {row.count} made, {row.accepted} good", bold=True)
     if row.generation_median_s is not None:
         click.echo(
             f"  made in {row.generation_median_s:.1f} s (nine in ten within {row.generation_p90_s:.1f} s), "
@@ -69,28 +113,15 @@ def _show(row: Row) -> None:
         click.echo(f"  downloads: {row.download_s:.0f} s")
 
 
-def _name(row: Row) -> str:
-    maker = " ".join(word for word in (row.backend, row.model, row.precision) if word)
-    return f"{maker}, {row.seconds} s"
-
-
-def _draw(path: Path, rows: list[Row]) -> None:
-    """A bar for each row: the median, with a line up to the time that nine in ten stay within."""
+def _write_plot(path: Path, rows: list[Row]) -> None:
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path} is no name for a picture: let it end in .png.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it.")
     known = [row for row in rows if row.generation_median_s is not None]
     if not known:
         raise UsageError("There is nothing to draw yet: nothing has been made.")
-    from matplotlib.figure import Figure
+    from services.controller.statistics.plot import draw
 
-    figure = Figure(figsize=(8, 1.2 + 0.5 * len(known)), layout="constrained")
-    axes = figure.subplots()
-    medians = [row.generation_median_s or 0.0 for row in known]
-    axes.barh([_name(row) for row in known], medians, color="#5b8def")
-    for place, row in enumerate(known):
-        axes.plot([row.generation_median_s or 0.0, row.generation_p90_s or 0.0], [place, place], color="#1d2b4f")
-        axes.plot([row.seconds, row.seconds], [place - 0.4, place + 0.4], color="#d1495b")
-    axes.invert_yaxis()
-    axes.set_xlabel("seconds to make one clip: median, up to nine in ten; red: the clip's own length")
-    try:
-        figure.savefig(path, dpi=120, format="png")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written ({(error.strerror or str(error)).lower()}).") from error
+    replace_file(path.absolute(), draw({name_of(row): row for row in known}))
+    click.echo(f"Drew {len(known)} rows into {path}.", err=True)
