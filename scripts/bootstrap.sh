@@ -41,7 +41,7 @@ elif command -v uv >/dev/null 2>&1; then
 elif [ -n "${found:-}" ]; then
     fail "$found is here but its venv module is not; install it (Debian, Ubuntu: apt install python3-venv) or install uv."
 else
-    fail "Python 3.11 to 3.14 is needed and none was found; install one (Debian 12 and Ubuntu 24.04 bring it) or install uv."
+    fail "Python 3.11 to 3.14 is needed and none was found; install one (Ubuntu 22.04: apt install python3.11-venv) or install uv."
 fi
 
 set -- $(for file in "$@"; do printf -- '-r %s ' "$file"; done)
