@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +151,8 @@ def _xdg_runtime(environment: Mapping[str, str]) -> Path | None:
 
 def _private_directory(name: str) -> Path:
     """A folder below the system's temporary one that belongs to this user and that nobody else may enter."""
+    import tempfile
+
     folder = Path(tempfile.gettempdir()) / name
     _make(folder, 0o700)
     found = folder.lstat()

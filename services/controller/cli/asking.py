@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shared.errors import InfiniLoopError, LinkError, NotRunningError, UsageError
-from shared.messages import Answer, Command
 from shared.paths import Paths
 from shared.runtime.locks import is_locked
 from shared.topology import SERVICES
+
+if TYPE_CHECKING:
+    from shared.messages import Answer
 
 ANSWER_WITHIN_S = 5.0
 AWAY_WITHIN_S = 2.0
@@ -42,11 +43,12 @@ def ask_station(
         It refused, in its own words and with its own exit code; or it did not answer.
     """
     from shared.bus import ask
+    from shared.messages import Command
 
     paths = paths or Paths.from_environment()
     if not is_running(paths):
         raise NotRunningError(NOT_RUNNING)
-    command = Command(command_id=f"cli-{os.getpid()}-{secrets.token_hex(4)}", name=name, arguments=arguments)
+    command = Command(command_id=f"cli-{os.getpid()}-{os.urandom(4).hex()}", name=name, arguments=arguments)
     heard_within_s = timeout_s if is_locked(paths.runtime, "controller") else min(AWAY_WITHIN_S, timeout_s)
     try:
         answer = ask(paths, command, timeout_s=timeout_s, heard_within_s=heard_within_s)

@@ -20,7 +20,7 @@ from shared.runtime.locks import FileLock, is_locked
 from shared.topology import SERVICES
 
 UP_WITHIN_S = 15.0
-DOWN_WITHIN_S = 8.0
+DOWN_WITHIN_S = 12.0
 LOOK_S = 0.05
 LOG_BYTES = 5_000_000
 

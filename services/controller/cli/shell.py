@@ -69,14 +69,17 @@ class Shell:
             return True
         try:
             answer = self._ask("Music plays. [l]eave it playing, [s]hut the station down, or [Enter] to stay? ")
-        except (EOFError, KeyboardInterrupt):  # who says it twice means it; the music goes on
+        except EOFError:  # Ctrl-D twice is meant; the music goes on
             return True
+        except KeyboardInterrupt:
+            answer = ""
         match answer.strip().lower()[:1]:
             case "l":
                 return True
             case "s":
                 return self._run(["shutdown"]) == 0
             case _:
+                click.echo("Still here, and the music plays on.")
                 return False
 
 

@@ -11,7 +11,6 @@ import click
 
 from services.controller.cli.asking import ask_listener, ask_station, is_running, json_option, say
 from services.controller.cli.completion import setting_names, setting_values
-from services.controller.cli.launching import log_of
 from services.controller.listing import listed
 from shared import settings as store
 from shared.paths import Paths
@@ -66,6 +65,8 @@ def debug(switch: str | None, as_json: bool) -> None:
 
     Every message between the services goes to the station's log, until `debug off`.
     """
+    from services.controller.cli.launching import log_of
+
     paths = Paths.from_environment()
     if switch is not None:
         change_setting("controller.debug", switch)
