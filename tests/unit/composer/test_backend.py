@@ -113,7 +113,7 @@ def test_a_recipe_holds_the_plan_whole() -> None:
     assert plan_in(Recipe(prompt="lo-fi", backend="musicgen"), builtin()) is None
 
 
-@pytest.mark.parametrize("style", ["deep-house", "calm-piano", "jazz-cafe", "sleep-drone", "lullaby", "minimal-techno"])
+@pytest.mark.parametrize("style", ["deep-house", "calm-piano", "sleep-drone"])
 @pytest.mark.parametrize("song", [False, True])
 def test_generation_after_generation_is_kin_to_the_one_before(style: str, song: bool) -> None:
     styles = dict(builtin())
