@@ -20,7 +20,7 @@ from services.controller.effects import Draw
 from services.controller.library import Extent, Kept, Library, keep_audio, library_file, open_library
 from services.controller.library.budget import surplus
 from services.controller.library.entry import wish_of
-from services.controller.library.opening import begin_anew, read_verdicts
+from services.controller.library.opening import begin_anew, read_verdicts, write_verdicts
 from services.controller.library.repair import repair
 from shared.errors import AudioFileError, InfiniLoopError
 from shared.music import Loop
@@ -229,7 +229,10 @@ def _mended(library: Library, *, unclean: bool) -> tuple[str, bool, Extent]:
     """Mend the library; says whether its file is beyond that. Read whole only after a station that was killed."""
     if unclean and not library.is_whole():
         return "", True, Extent()
-    done = repair(library, read_verdicts(library.folder))
+    beside = read_verdicts(library.folder)
+    done = repair(library, beside)
+    if library.verdicts() != beside:  # a crash came between the database and the file beside it
+        write_verdicts(library)
     return done.sentence() if done else "", False, library.extent()
 
 
