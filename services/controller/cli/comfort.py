@@ -16,7 +16,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from services.controller.cli.completion import VARIABLE
 
-LEAVING = ("quit", "exit", "bye")
+LEAVING = ("quit", "exit", "q", "bye")
 
 
 class ShellCompleter(Completer):

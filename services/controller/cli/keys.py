@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from services.controller.cli.asking import json_option
 from shared import settings
 from shared.errors import UsageError
 from shared.paths import Paths
@@ -16,16 +17,17 @@ from shared.paths import Paths
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def keys(context: click.Context) -> None:
+@json_option
+def keys(context: click.Context, as_json: bool) -> None:
     """Let generators on other machines join, and see who may."""
     if context.invoked_subcommand is None:
-        context.invoke(listing)
+        context.invoke(listing, as_json=as_json)
 
 
 @keys.command()
 @click.argument("name")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The key file; NAME.key here if not said.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+@json_option
 def new(name: str, output: Path | None, as_json: bool) -> None:
     """Make a key for one more machine, and the file that goes there."""
     from shared import keys as store
@@ -53,7 +55,7 @@ def new(name: str, output: Path | None, as_json: bool) -> None:
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+@json_option
 def listing(as_json: bool = False) -> None:
     """Who may join."""
     from shared import keys as store

@@ -80,7 +80,7 @@ def test_harmless_lines(shell: Callable[..., Shell], line: str) -> None:
 
 
 def test_a_silent_station_is_left_at_once(shell: Callable[..., Shell]) -> None:
-    for word in ("quit", "exit"):
+    for word in ("quit", "exit", "q"):
         assert not shell().obey(word)
 
 
