@@ -1,6 +1,6 @@
 """How good and how fast the loop finder is, alone or against PyMusicLooper.
 
-    python benchmarks/loops.py [--seeds 1,2] [--corpus FOLDER] [--pymusiclooper PYTHON] [--timing N]
+    python benchmarks/loops.py [--seeds 1,2] [--corpus FOLDER] [--pymusiclooper PYTHON] [--timing N] [--clips N]
 
 By itself: the synthetic clips of ``benchmarks/loop_corpus.py`` for each seed. ``--corpus`` adds the real music and MIDI
 that ``benchmarks/loop_corpus_real.py`` built there, or any folder with such lists. ``--pymusiclooper`` names the
@@ -198,7 +198,8 @@ def _run(command: list[str]) -> tuple[dict[str, Any] | None, float]:
 @click.option("--corpus", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Real music and MIDI.")
 @click.option("--pymusiclooper", metavar="PYTHON", help="Interpreter that has PyMusicLooper.")
 @click.option("--timing", default=4, help="Clips that are timed.")
-def main(seeds: str, corpus: Path | None, pymusiclooper: str | None, timing: int) -> None:
+@click.option("--clips", default=1_000, help="Clips of each corpus that are judged, at most.")
+def main(seeds: str, corpus: Path | None, pymusiclooper: str | None, timing: int, clips: int) -> None:
     finders = {"infiniloop": ours, **({"pymusiclooper": theirs(pymusiclooper)} if pymusiclooper else {})}
     tallies = {name: Tally() for name in finders}
     timed: list[Case] = []
@@ -207,6 +208,8 @@ def main(seeds: str, corpus: Path | None, pymusiclooper: str | None, timing: int
         for case in cases:
             if case.corpus == "synthetic" and len(timed) < 40:
                 timed.append(case)
+            if sum(asked.corpus == case.corpus for asked in tallies["infiniloop"].asked) >= clips:
+                continue
             for name, find in finders.items():
                 tallies[name].add(case, find(case))
     for name, tally in tallies.items():
