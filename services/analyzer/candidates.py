@@ -24,8 +24,10 @@ FAR: Final = 0.5
 """What the surroundings near and far count; together they make up a distance."""
 UNHEARD: Final = 0.9
 """Distance of a moment beyond the clip's ends: almost a random one."""
-ALIKE: Final = 3.0
+ALIKE: Final = 2.0
 """What it counts, for where to start, how unlike the music near start and end is: the mean of the distance itself."""
+LEVEL: Final = 0.12
+"""What a decibel's difference of level counts there, besides."""
 GAP_DB: Final = 40.0
 LIGHT: Final = 0.25
 """Of a strong onset; how strong one is that hides a seam best."""
@@ -89,12 +91,14 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
         row[1 + far : 1 + far + count - lag] = np.clip(gaps, 0, 2)
     sums = np.cumsum(apart, axis=1)
     distance = NEAR * _around(sums, near, far, rows) + FAR * _around(sums, far, far, rows)
-    cost = distance + _holes(features, lags, rows) + STEP * _steps(features, lags, rows) - merits[lags][:, None]
+    steps = _steps(features, lags, rows)
+    cost = distance + _holes(features, lags, rows) + STEP * steps - merits[lags][:, None]
     cost -= ONSET * _shared_onsets(features, lags, rows)
     cost[:, :2] += 1
     cost[np.arange(rows)[None, :] >= (count - lags)[:, None]] = np.inf
     # Which length is best, the squares tell; of its starts, the one where the ear finds least that differs.
-    starts = (cost + ALIKE * _around(np.cumsum(np.sqrt(apart), axis=1), near, far, rows)).argmin(axis=1)
+    alike = ALIKE * _around(np.cumsum(np.sqrt(apart), axis=1), near, far, rows) + LEVEL * steps
+    starts = (cost + alike).argmin(axis=1)
     found = [
         Candidate(int(start), int(lag), float(cost[row, start]), float(distance[row, start]) / (NEAR + FAR))
         for row, (start, lag) in enumerate(zip(starts, lags, strict=True))

@@ -17,7 +17,7 @@ from services.analyzer.length import LengthWish
 from services.analyzer.metre import Span, find_metre
 from services.analyzer.records import FoundLoop, Rejection
 from services.analyzer.refinement import EXACT, Aligned, align, match, settle
-from services.analyzer.seam import best_crossfade, measure
+from services.analyzer.seam import best_crossfade, clicks, measure
 from services.analyzer.sound import Doubles, Sound, listen
 from services.analyzer.tempo import Pulse, autocorrelation, find_pulse
 from shared.units import Audio
@@ -28,10 +28,15 @@ MATCHED: Final = 5
 """Of these, how many are compared by their waveforms too."""
 JUDGED: Final = 2
 """Of these, how many are taken to the sample and judged by their seam."""
+WORST_SEAM: Final = 0.2
+"""The most that a seam can speak against a candidate."""
 SAME_RECORDING: Final = 0.3
 """What it is worth that the very same samples come back."""
 SHORT_SEAM_S: Final = 0.015
 SEAMS_S: Final = (0.015, 0.024, 0.006, 0.06)
+UNLIKE: Final = 0.4
+"""Score from which a repeat differs enough for a blend longer than that to be no smear."""
+LONGER_SEAM_S: Final = 0.2
 LONG_SEAMS: Final = ((0.75, 1.0), (1.1, 1.0), (1.4, 2.0))
 """Score of a repeat too unlike for a short crossfade, and how many seconds of blending it takes instead."""
 HOPELESS: Final = 1.6
@@ -174,7 +179,9 @@ def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tupl
 def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, shortest: int) -> _Judged:
     start, end = settle(study.sound, study.onsets, aligned, shortest)
     excess = measure(study.sound, start, end, round(SHORT_SEAM_S * study.sound.rate))
-    score = cost + 0.05 * max(0.0, excess.change_db) + 0.04 * max(0.0, excess.step_db - 0.5)
+    # A bad seam speaks against a candidate, but not for one that is no whole number of bars.
+    worse = 0.05 * max(0.0, excess.change_db) + 0.04 * max(0.0, excess.step_db - 0.5)
+    score = cost + min(WORST_SEAM, worse)
     return _Judged(candidate, start, end, aligned.agreement, excess.natural_db, score)
 
 
@@ -206,6 +213,9 @@ def _seam_length(study: Study, best: _Judged, bpm: float | None) -> int:
     if best.candidate.distance > scores[0]:
         beat = 60 / bpm if bpm else 0.5
         wanted = float(np.interp(best.candidate.distance, scores, blends))
-        return min(round(beat * max(1, round(wanted / beat)) * rate), round(blends[-1] * rate), room)
-    lengths = [min(round(seconds * rate), room) for seconds in SEAMS_S]
+        blend = min(round(beat * max(1, round(wanted / beat)) * rate), round(blends[-1] * rate), room)
+        if not clicks(study.sound, best.start, best.end, blend):
+            return blend
+    seams = (*SEAMS_S, LONGER_SEAM_S) if best.candidate.distance > UNLIKE else SEAMS_S
+    lengths = [min(round(seconds * rate), room) for seconds in seams]
     return best_crossfade(study.sound, best.start, best.end, lengths, best.natural_db)

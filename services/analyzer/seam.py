@@ -19,6 +19,8 @@ from shared.units import Audio
 
 BEFORE_S: Final = 0.032
 UNNOTICED_DB: Final = 0.2
+AUDIBLE_CLICK: Final = 1.2
+"""Of the largest prediction error around a seam: above, somebody may hear it."""
 UNKNOWN_DB: Final = 6.0
 """The change of sound that music is taken to have where the clip does not tell."""
 AFTER_S: Final = 0.064
@@ -87,15 +89,23 @@ def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int], natur
     """
     noticed = []
     for frames in lengths:
-        reach = frames + round(AROUND_S * sound.rate)
-        joined = _joined(sound, (start, end, frames), reach, reach)
-        click = seam_ratio(joined, min(reach, end - start), frames, sound.rate)
         change = join_change(sound, start, end, frames) - natural_db
-        smear = 10 * max(0.0, frames / sound.rate - 0.025)
-        noticed.append(max(0.0, change) + 4 * max(0.0, click - 0.8) + smear)
+        smear = 10 * max(0.0, min(frames / sound.rate, 0.06) - 0.025) + 2 * max(0.0, frames / sound.rate - 0.06)
+        noticed.append(max(0.0, change) + 4 * max(0.0, _click(sound, start, end, frames) - 0.8) + smear)
         if noticed[-1] <= UNNOTICED_DB:
             break
     return lengths[int(np.argmin(noticed))]
+
+
+def clicks(sound: Sound, start: int, end: int, frames: int) -> bool:
+    """Whether a rendered seam stands out of the sound around it as a click does."""
+    return _click(sound, start, end, frames) > AUDIBLE_CLICK
+
+
+def _click(sound: Sound, start: int, end: int, frames: int) -> float:
+    reach = frames + round(AROUND_S * sound.rate)
+    joined = _joined(sound, (start, end, frames), reach, reach)
+    return seam_ratio(joined, min(reach, end - start), frames, sound.rate)
 
 
 def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:

@@ -98,7 +98,7 @@ def listen(audio: Audio, rate: int) -> Sound | Rejection:
     low *= gain
     heard = _sounding(low, rate / factor)
     if heard < SOUNDING_S:
-        return Rejection(f"This clip is silence but for {heard:.2f} s of sound.", "silence", {"sounding_s": heard})
+        return Rejection(f"This clip is silent but for {heard:.2f} s of sound.", "silence", {"sounding_s": heard})
     spread = float(np.sqrt(np.dot(low, low) / len(low)))
     return Sound(
         audio=audio,
