@@ -180,7 +180,7 @@ def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, sh
     start, end = settle(study.sound, study.onsets, aligned, shortest)
     excess = measure(study.sound, start, end, round(SHORT_SEAM_S * study.sound.rate))
     # A bad seam speaks against a candidate, but not for one that is no whole number of bars.
-    worse = 0.05 * max(0.0, excess.change_db) + 0.04 * max(0.0, excess.step_db - 0.5)
+    worse = 0.05 * max(0.0, excess.change_db - 1.0) + 0.04 * max(0.0, excess.step_db - 0.5)
     score = cost + min(WORST_SEAM, worse)
     return _Judged(candidate, start, end, aligned.agreement, excess.natural_db, score)
 

@@ -103,9 +103,16 @@ def clicks(sound: Sound, start: int, end: int, frames: int) -> bool:
 
 
 def _click(sound: Sound, start: int, end: int, frames: int) -> float:
+    """How far the seam stands out, at either ear."""
     reach = frames + round(AROUND_S * sound.rate)
-    joined = _joined(sound, (start, end, frames), reach, reach)
-    return seam_ratio(joined, min(reach, end - start), frames, sound.rate)
+    ears = zip(
+        sound.sides(max(start, end - reach), end),
+        sound.sides(start - frames, start),
+        sound.sides(start, min(start + reach, end)),
+        strict=True,
+    )
+    seam = min(reach, end - start)
+    return max(seam_ratio(_spliced(*ear), seam, frames, sound.rate) for ear in ears)
 
 
 def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
@@ -117,12 +124,16 @@ def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
 def _joined(sound: Sound, seam: tuple[int, int, int], before: int, after: int) -> Floats:
     """The mono signal around a rendered seam (start, end, crossfade), ``before`` and ``after`` samples of it."""
     start, end, frames = seam
-    head = sound.mono(max(start, end - before), end)
-    tail = sound.mono(start, min(start + after, end))
-    if frames > 0:
-        blend = crossfade(head[-frames:, None], sound.mono(start - frames, start)[:, None])[:, 0]
-        head = np.concatenate([head[:-frames], blend])
-    return np.concatenate([head, tail])
+    head, lead = sound.mono(max(start, end - before), end), sound.mono(start - frames, start)
+    return _spliced(head, lead, sound.mono(start, min(start + after, end)))
+
+
+def _spliced(head: Floats, lead: Floats, tail: Floats) -> Floats:
+    """``head``, whose end passes into ``lead``, and ``tail`` after it; mono."""
+    if not len(lead):
+        return np.concatenate([head, tail])
+    blend = crossfade(head[-len(lead) :, None], lead[:, None])[:, 0]
+    return np.concatenate([head[: -len(lead)], blend, tail])
 
 
 def change_at(sound: Sound, at: int, frames: int = 0) -> float:
