@@ -90,9 +90,9 @@ def test_seams_moves_jumps_and_changes_come_out_bit_for_bit(station: Station, pu
 def test_a_pause_acts_within_the_latency_and_50_ms(station: Station, pulse: Pulse) -> None:
     _, queue = _material(station)
     station.paths.wanted_file.write_bytes(encode(wanted(1, queue=queue)))
-    recorder = Recorder(pulse)
     station.start(INFINILOOP_PLAYER_DRIVER="pulse")
     station.until(lambda: station.statuses and station.statuses[-1].driver == "pulse", "the sound device")
+    recorder = Recorder(pulse)  # now, so that what it has read is never far behind what sounds
     recorder.read(4 * STATION_RATE)
     said = len(recorder.sound())
     station.send(wanted(2, queue=queue, playing=False))
