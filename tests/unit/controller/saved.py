@@ -1,8 +1,9 @@
-"""Saved files through the eyes of other programs: ffprobe, ffmpeg, sox, mutagen, and a reader of chunks."""
+"""Saved files through other eyes: soundfile, mutagen, a reader of chunks; ffprobe, ffmpeg, sox (marker ``tools``)."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 import mutagen
 import numpy as np
+import pytest
+import soundfile
 
 from shared.units import Audio
 
 
 def run(*command: str | Path) -> bytes:
     """What a program writes to its standard output; it must succeed."""
+    assert shutil.which(str(command[0])), f"{command[0]} is not here: sudo apt install ffmpeg sox"
     done = subprocess.run([str(word) for word in command], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
@@ -55,6 +59,16 @@ def tiled_by_sox(path: Path, start: int, frames: int, passes: int) -> Audio:
     whole = np.frombuffer(raw, np.uint8).reshape(-1, 3).astype(np.int32)
     samples = (whole[:, 0] << 8 | whole[:, 1] << 16 | whole[:, 2] << 24) >> 8
     return (samples.reshape(-1, 2) / 2.0**23).astype(np.float32)
+
+
+def tiled(path: Path, start: int, frames: int, passes: int) -> Audio:
+    """The same by libsndfile."""
+    samples = soundfile.read(path, start=start, frames=frames, dtype="float32", always_2d=True)[0]
+    return np.tile(samples, (passes, 1))
+
+
+TILERS = [pytest.param(tiled, id="libsndfile"), pytest.param(tiled_by_sox, id="sox", marks=pytest.mark.tools)]
+"""Who repeats a loop by the points that its file tells."""
 
 
 def chunks(path: Path) -> dict[str, bytes]:
