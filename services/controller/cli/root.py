@@ -102,7 +102,7 @@ def run_command(arguments: Sequence[str], ask: Callable[[str], str] | None = Non
 
 def _sentence(error: click.ClickException) -> str:
     """What click found wrong, in one sentence that says where to read on."""
-    words = error.format_message().strip().rstrip(".")
+    words = " ".join(error.format_message().split()).rstrip(".")
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"{words}: see `{error.ctx.command_path} --help`."
     return f"{words}."

@@ -55,6 +55,7 @@ def shell(home: Paths) -> Callable[..., Shell]:
         ("presets add a b c d", "unexpected"),
         ("service nobody", "nobody"),
         ("quit now", "no words after"),
+        ("hold", "Choose from: on, off"),
         ("start -d 31", "5 to 30"),
         ("start -d long", "5 to 30"),
         ("start --minlength 0.5", "1 to 20"),
@@ -71,7 +72,9 @@ def test_what_is_wrong_is_said_and_the_shell_goes_on(
     shell: Callable[..., Shell], capsys: pytest.CaptureFixture[str], line: str, word: str
 ) -> None:
     assert shell().obey(line)
-    assert word in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert word in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("line", ["", "   ", "help", "? presets", "infiniloop presets", "help presets add"])
