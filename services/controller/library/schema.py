@@ -16,6 +16,7 @@ BUSY_S = 5.0
 """Another process that writes, such as a command without a station, is waited for so long."""
 _CACHE_KB = 4_000
 
+# An index with a condition is used where a query states that very condition: "place > 0 AND place = 2".
 _TABLES = """
 CREATE TABLE loops (
     number INTEGER PRIMARY KEY AUTOINCREMENT, loop_id TEXT NOT NULL UNIQUE, added REAL NOT NULL, epoch INTEGER NOT NULL,
@@ -28,7 +29,6 @@ CREATE TABLE loops (
 CREATE INDEX loops_by_wish ON loops (wish);
 CREATE INDEX loops_by_genre ON loops (genre, number) WHERE place > 0;
 CREATE INDEX loops_at_hand ON loops (place, number) WHERE place > 0;
-CREATE INDEX loops_by_age ON loops (added) WHERE place = 2 AND verdict < 1;
 CREATE INDEX loops_judged ON loops (verdict, number) WHERE verdict <> 0;
 CREATE INDEX loops_by_epoch ON loops (epoch);
 CREATE TABLE records (number INTEGER PRIMARY KEY, record BLOB NOT NULL);

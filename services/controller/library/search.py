@@ -71,9 +71,9 @@ def statement(query: Query, columns: str, *, indexed: bool) -> Statement:
     if query.free:
         clauses.append("free = 1")
     if query.liked:
-        clauses.append(f"verdict = {LIKED}")
+        clauses.append(f"verdict <> 0 AND verdict = {LIKED}")
     if query.disliked:
-        clauses.append(f"verdict = {DISLIKED}")
+        clauses.append(f"verdict <> 0 AND verdict = {DISLIKED}")
     if query.audible:
         clauses.append("place > 0")
     if query.backend:

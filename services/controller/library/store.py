@@ -156,7 +156,7 @@ class Library:
 
     def waiting(self, limit: int) -> list[Loop]:
         """Loops whose audio is in the cache alone, liked ones first, disliked ones last."""
-        return self._loops(f"place = {IN_CACHE} ORDER BY verdict DESC, number LIMIT {limit}", ())
+        return self._loops(f"place > 0 AND place = {IN_CACHE} ORDER BY verdict DESC, number LIMIT {limit}", ())
 
     def likely(self, wish: str, genre: str, avoid_after: float, limit: int) -> list[Entry]:
         """Loops at hand that may answer a prompt: those made for it, then of its genre, then with words of it.
@@ -184,8 +184,8 @@ class Library:
         """Counts and bytes, from the indexes alone."""
         (loops,) = self._one("SELECT count(*) FROM loops")
         (stored,) = self._one("SELECT count(*) FROM loops WHERE place > 0")
-        (liked,) = self._one(f"SELECT count(*) FROM loops WHERE verdict = {LIKED}")
-        (audio,) = self._one(f"SELECT coalesce(sum(bytes), 0) FROM loops WHERE place = {IN_LIBRARY}")
+        (liked,) = self._one(f"SELECT count(*) FROM loops WHERE verdict <> 0 AND verdict = {LIKED}")
+        (audio,) = self._one(f"SELECT coalesce(sum(bytes), 0) FROM loops WHERE place > 0 AND place = {IN_LIBRARY}")
         return Extent(loops, stored, liked, audio + self.database_bytes())
 
     def database_bytes(self) -> int:
@@ -200,7 +200,7 @@ class Library:
 
     def stored(self) -> list[Stored]:
         """What is said to lie in the library's folder."""
-        rows = self._rows(f"SELECT loop_id, bytes, added, verdict FROM loops WHERE place = {IN_LIBRARY}")
+        rows = self._rows(f"SELECT loop_id, bytes, added, verdict FROM loops WHERE place > 0 AND place = {IN_LIBRARY}")
         return [Stored(name, size, at, verdict == LIKED, verdict == DISLIKED) for name, size, at, verdict in rows]
 
     def files_of(self, loop_id: str) -> list[Path]:

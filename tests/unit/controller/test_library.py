@@ -309,3 +309,20 @@ def test_favourites_and_what_is_needed_never_go_and_the_rest_keeps_within_the_bu
 def test_the_disliked_go_first_and_then_the_oldest() -> None:
     one, two, three = Stored("a", 10, 1.0), Stored("b", 10, 2.0), Stored("c", 10, 3.0, disliked=True)
     assert surplus([two, one, three], budget=15, database=0, short_of_disk=0) == [three, one]
+
+
+def test_what_is_asked_often_is_answered_from_an_index(library: Library) -> None:
+    seen: list[str] = []
+    library._db.set_trace_callback(seen.append)
+    library.extent()
+    library.stored()
+    library.waiting(4)
+    library.verdicts()
+    library.search(Query(words="a", liked=True))
+    library.search(Query(words="a", disliked=True))
+    library.likely("a b", "c", 1.0, 9)
+    library._db.set_trace_callback(None)
+    for sql in seen:
+        if sql.startswith("SELECT"):
+            plan = " ".join(row[3] for row in library._db.execute(f"EXPLAIN QUERY PLAN {sql}"))
+            assert "SCAN loops" not in plan or "INDEX" in plan, (sql, plan)
