@@ -19,7 +19,7 @@ from shared.units import Audio
 
 BEFORE_S: Final = 0.032
 UNNOTICED_DB: Final = 0.2
-AUDIBLE_CLICK: Final = 1.2
+AUDIBLE_CLICK: Final = 0.8
 """Of the largest prediction error around a seam: above, somebody may hear it."""
 UNKNOWN_DB: Final = 6.0
 """The change of sound that music is taken to have where the clip does not tell."""
@@ -91,7 +91,7 @@ def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int], natur
     for frames in lengths:
         change = join_change(sound, start, end, frames) - natural_db
         smear = 10 * max(0.0, min(frames / sound.rate, 0.06) - 0.025) + 2 * max(0.0, frames / sound.rate - 0.06)
-        noticed.append(max(0.0, change) + 4 * max(0.0, _click(sound, start, end, frames) - 0.8) + smear)
+        noticed.append(max(0.0, change) + 4 * max(0.0, _click(sound, start, end, frames) - AUDIBLE_CLICK) + smear)
         if noticed[-1] <= UNNOTICED_DB:
             break
     return lengths[int(np.argmin(noticed))]
