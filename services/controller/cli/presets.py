@@ -97,14 +97,19 @@ def edit(name: str, prompt: str | None, title: str | None, category: str | None,
 @presets.command()
 @click.argument("name", shell_complete=preset_names)
 def remove(name: str) -> None:
-    """Take a preset away; ours come back with `reset`."""
-    _change(_open().remove(name), f"Removed {name}.")
+    """Take a preset away; it comes back with `reset`."""
+    book = _open()
+    found = book.find(name)
+    _change(book.remove(name), f"Removed {found.name}; `infiniloop presets reset {found.name}` brings it back.")
 
 
 @presets.command()
 @click.argument("name", required=False)
 def reset(name: str | None) -> None:
-    """Bring ours back as they were: one, or all. Your own stay."""
+    """Bring ours back as they were: one, or all.
+
+    Your own stay; one of them that was removed comes back by its NAME.
+    """
     _change(_open().reset(name), f"Reset {name or 'all of the station’s own presets'}.")
 
 

@@ -71,6 +71,8 @@ class PresetBook:
     catalogue: Mapping[str, Preset]
     changed: Mapping[str, Preset] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    dropped: Mapping[str, Preset] = field(default_factory=dict)
+    """The listener's own that were removed: ``reset`` brings them back."""
 
     @property
     def presets(self) -> dict[str, Preset]:
@@ -111,20 +113,30 @@ class PresetBook:
         return replace(self, changed={**self.changed, found.name: changed})
 
     def remove(self, name: str) -> PresetBook:
-        """Take one away; one of ours comes back with ``reset``."""
+        """Take one away; it comes back with ``reset``."""
         found = self.find(name)
         changed = {key: preset for key, preset in self.changed.items() if key != found.name}
-        hidden = {found.name} if found.name in self.catalogue else set()
-        return replace(self, changed=changed, removed=self.removed | hidden)
+        if found.name in self.catalogue:
+            return replace(self, changed=changed, removed=self.removed | {found.name})
+        return replace(self, changed=changed, dropped={**self.dropped, found.name: found})
 
     def reset(self, name: str | None = None) -> PresetBook:
-        """Bring one of ours back as it was; without a name all of ours. The listener's own presets stay."""
+        """Bring one of ours back as it was, or a removed one of the listener's; without a name all of ours.
+
+        The listener's own presets stay.
+        """
         if name is None:
             own = {key: preset for key, preset in self.changed.items() if key not in self.catalogue}
             return replace(self, changed=own, removed=frozenset())
         wanted = _slug(name)
+        if wanted in self.dropped and wanted not in self.presets:
+            kept = {key: preset for key, preset in self.dropped.items() if key != wanted}
+            return replace(self, changed={**self.changed, wanted: self.dropped[wanted]}, dropped=kept)
         if wanted not in self.catalogue:
-            raise UsageError(f"{name!r} is not one of the station's own presets, so there is nothing to go back to.")
+            raise UsageError(
+                f"{name!r} is neither one of the station's own presets nor one that was removed: "
+                "there is nothing to go back to."
+            )
         changed = {key: preset for key, preset in self.changed.items() if key != wanted}
         return replace(self, changed=changed, removed=self.removed - {wanted})
 
@@ -135,7 +147,13 @@ class PresetBook:
             checked = {name: preset for name, preset in checked.items() if name not in self.presets}
         kept = {} if rule is MergeRule.REPLACE else self.changed
         hidden = frozenset(self.catalogue) if rule is MergeRule.REPLACE else self.removed
-        return replace(self, changed={**kept, **checked}, removed=hidden - frozenset(checked))
+        gone = {key: preset for key, preset in self.changed.items() if key not in {*kept, *checked, *self.catalogue}}
+        return replace(
+            self,
+            changed={**kept, **checked},
+            removed=hidden - frozenset(checked),
+            dropped={**self.dropped, **gone},
+        )
 
 
 def check(preset: Preset) -> Preset:
@@ -179,6 +197,7 @@ class _Changes(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     presets: list[Preset] = []
     removed: list[str] = []
+    dropped: list[Preset] = []
 
 
 def open_book(paths: Paths) -> tuple[PresetBook, str | None]:
@@ -195,12 +214,20 @@ def open_book(paths: Paths) -> tuple[PresetBook, str | None]:
         except OSError:
             return book, f"{error} It stays where it is; the station's own presets are used."
         return book, f"{error} It was set aside as {aside}; the station's own presets are used."
-    return replace(book, changed={p.name: p for p in changes.presets}, removed=frozenset(changes.removed)), None
+    found = replace(
+        book,
+        changed={p.name: p for p in changes.presets},
+        removed=frozenset(changes.removed),
+        dropped={p.name: p for p in changes.dropped},
+    )
+    return found, None
 
 
 def save(paths: Paths, book: PresetBook) -> None:
     """Write the listener's changes; whole or not at all."""
-    changes = _Changes(presets=list(book.changed.values()), removed=sorted(book.removed))
+    changes = _Changes(
+        presets=list(book.changed.values()), removed=sorted(book.removed), dropped=list(book.dropped.values())
+    )
     replace_file(_file(paths), _pretty(changes))
 
 

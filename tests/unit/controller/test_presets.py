@@ -47,8 +47,20 @@ def test_ours_can_be_changed_removed_and_brought_back(book: PresetBook) -> None:
     assert "trance" not in changed.presets
     assert changed.reset("deep-focus").find("deep-focus") == book.find("deep-focus")
     assert changed.add(MINE).reset().presets.keys() == {*book.presets, "uber-mine"}
-    with pytest.raises(UsageError, match="not one of the station's own"):
+    with pytest.raises(UsageError, match="nothing to go back to"):
         changed.add(MINE).reset("uber-mine")
+
+
+def test_a_listeners_own_comes_back_after_it_was_removed_or_replaced(paths: Paths, book: PresetBook) -> None:
+    mine = book.add(MINE)
+    other = Preset(name="other", title="Other", prompt="harp, flute, calm, 70 bpm")
+    for without in (mine.remove("uber-mine"), mine.merge([other], MergeRule.REPLACE)):
+        assert "uber-mine" not in without.presets
+        store.save(paths, without)
+        again, problem = store.open_book(paths)
+        assert problem is None
+        assert again.reset("uber-mine").find("uber-mine") == mine.find("uber-mine")
+        assert again.reset("uber-mine").dropped == {}
 
 
 @pytest.mark.parametrize(
