@@ -125,6 +125,8 @@ def share(minutes: float) -> None:
     """Processor seconds of every service over so many minutes, as shares of the machine."""
     eye = Eye(Paths.from_environment())
     eye.watch(3.0)
+    while not eye.url():
+        eye.turn()
     threading.Thread(target=_listen, args=(f"{eye.url()}stream.mp3",), daemon=True).start()
     cores = psutil.cpu_count() or 1
     began, accepted = time.monotonic(), eye.controller.accepted
