@@ -26,7 +26,7 @@ from services.generator.backends.musicgen.runtime import Watch
 from services.generator.models.store import ModelStore
 from services.generator.wording import wording
 from shared.codes import KeptCodes
-from shared.errors import BackendError, BackendUnavailable, Cancelled
+from shared.errors import BackendError, BackendUnavailable, Cancelled, JobRefused
 from shared.messages import Job
 from shared.paths import Paths
 from shared.settings.generator import GeneratorSettings
@@ -143,6 +143,18 @@ def test_a_continuation_grows_out_of_the_clip(build: Build, paths: Paths) -> Non
     assert len(grandchild) == 32_000
     # No break: the child's sound is the one that its codes make together with the parent's.
     assert_sounds_as(backend, grown.codes, 75 * 640, child)
+
+
+def test_a_continuation_may_begin_at_a_frame_of_the_loop(build: Build, paths: Paths) -> None:
+    backend = build()
+    run(backend, a_job(job_id="parent", seconds=3, seed=3))
+    with pytest.raises(JobRefused, match="has no loop yet"):
+        run(backend, a_job(seconds=1, parent_clip="parent", splice_frame=24_000))
+    kept = KeptCodes.load(paths.clips / "parent.npz")
+    kept.cut(16_000, 80_000, 96_000).save(paths.clips / "parent.npz")
+    # Half a second into the loop, which begins half a second into the clip.
+    _, facts = run(backend, a_job(seconds=1, seed=4, parent_clip="parent", splice_frame=24_000))
+    assert facts.recipe.splice_s == pytest.approx(1.0)
 
 
 def assert_sounds_as(backend: MusicGenBackend, codes: np.ndarray, start: int, audio: np.ndarray) -> None:
