@@ -99,6 +99,7 @@ def test_every_form_is_written_while_the_music_goes_on(station: WholeStation) ->
 def test_a_second_after_a_change_the_late_ears_have_the_right_loops(station: WholeStation) -> None:
     station.until(lambda: station.controller.library_loops >= 1, "a fresh loop in the library")
     station.samples = []
+    station.until(lambda: len(station.samples or ()) > 300, "more than is asked for below")
     assert station.ask("hold", "off")["ok"]
     for _ in range(2):
         heard = len(station.heard)
