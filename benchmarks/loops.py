@@ -147,6 +147,8 @@ def report(name: str, corpus: str, tally: Tally) -> None:
             for c, a in patterned
         )
         say("pattern multiple inside the steady region", 100 * hits / len(patterned), len(patterned), "%")
+    if not known:
+        return
     say("outlier seams", 100 * float(np.mean([f.outlier for f in known])), len(known), "%")
     say("clicks", 100 * float(np.mean([f.click > CLICK for f in known])), len(known), "%")
     continuity = [f.continuity for f in known if f.continuity is not None]
