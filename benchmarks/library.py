@@ -282,7 +282,7 @@ def week(songs: int = 5040) -> None:
             assert kept is not None
             library.kept(loop.loop_id, kept.bytes)
             if number % 50 == 0:
-                late = library.find(f"1-{number - dice.randint(0, 9)}-be7c4")
+                late = library.find(f"1-{number - dice.randint(0, 8)}-be7c4")
                 library.judge(late.number, LIKED)
                 liked[late.loop_id] = read_audio(library.folder / f"{late.loop_id}.flac")[0]
             elif number % 60 == 1:

@@ -8,6 +8,7 @@ STANDALONE = (
     "composer_sound.py",
     "form.py",
     "loop_downbeats.py",
+    "library.py",
     "loops.py",
     "musicgen.py",
     "player.py",
