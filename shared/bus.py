@@ -9,6 +9,7 @@ status carries the service's name as a topic frame before it, and a ROUTER's pee
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -317,7 +318,8 @@ class Bus:
 
     def wait(self, timeout_s: float) -> list[Any]:
         """Wait at most ``timeout_s`` for something to read; returns the links and tokens that have something."""
-        ready = self._poller.poll(max(0, round(timeout_s * 1000)))
+        # Rounded up: woken a fraction of a millisecond early, a loop would go round and round until its timer is due.
+        ready = self._poller.poll(max(0, math.ceil(timeout_s * 1000)))
         return [self._sources[source] for source, _ in ready if source in self._sources]
 
     def drop(self, link: Link) -> None:
