@@ -37,4 +37,5 @@ def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, mod
         parent_clip=job.parent_clip if grown else None,
         parent_recipe=job.parent_recipe if grown else None,
         splice_s=job.splice_s if grown else None,
+        splice_frame=job.splice_frame if grown else None,
     )

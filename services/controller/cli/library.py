@@ -30,13 +30,14 @@ def _narrowing(command: Any) -> Any:
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def library(context: click.Context) -> None:
+@json_option
+def library(context: click.Context, as_json: bool) -> None:
     """Find, play and delete the loops that were made here.
 
     Without a subcommand: the newest. LOOP is a number, an identifier or a title.
     """
     if context.invoked_subcommand is None:
-        _search("", rights="any", as_json=False, limit=20)
+        _search("", rights="any", as_json=as_json, limit=20)
 
 
 @library.command(name="list")
