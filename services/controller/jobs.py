@@ -7,14 +7,14 @@ from msgspec.structs import replace
 from shared.messages import Capabilities, Job
 from shared.settings import Settings
 
-BRIDGE_BARS = 8
-"""Four would take half the time, but of those one in six is refused for its seam (benchmarks/RESULTS.md)."""
+BRIDGE_BARS = 4
+"""Eight are heard a good two seconds later (benchmarks/RESULTS.md)."""
 
 
 def shaped(job: Job, offer: Capabilities, delivery: int, settings: Settings, model: str = "") -> Job:
     """``job`` as the backend of this offer takes it, with the token of its ``delivery``.
 
-    A backend that writes its music down is asked for a song of related sections, or for eight bars as a bridge; one
+    A backend that writes its music down is asked for a song of related sections, or for four bars as a bridge; one
     that samples it for a clip in seconds, within what it can.
     """
     if job.remade:
