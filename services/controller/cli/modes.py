@@ -41,22 +41,38 @@ def mode(name: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("switch", type=click.Choice(("on", "off")))
+@click.argument("switch", required=False, type=click.Choice(("on", "off")))
 @json_option
-def bridge(switch: str, as_json: bool) -> None:
-    """Compose something at once while a first song is made, or not."""
-    say(change_setting("controller.bridge", switch), as_json=as_json)
+def bridge(switch: str | None, as_json: bool) -> None:
+    """Compose something at once while a first song is made, or not.
+
+    Without a word: whether it is so.
+    """
+    if switch is None:
+        on = settings.load(Paths.from_environment())[0].controller.bridge
+        say(f"bridge is {_word(on)}.", as_json=as_json, bridge=on)
+        return
+    say(change_setting("controller.bridge", switch), as_json=as_json, bridge=switch == "on")
 
 
 @click.command()
-@click.argument("switch", type=click.Choice(("on", "off")))
+@click.argument("switch", required=False, type=click.Choice(("on", "off")))
 @json_option
-def offline(switch: str, as_json: bool) -> None:
+def offline(switch: str | None, as_json: bool) -> None:
     """Keep off the network, or not.
 
-    Nothing is downloaded, and no other machine joins; the library and the backends of this machine play on.
+    Nothing is downloaded, and no other machine joins; the library and the backends of this machine play on. Without a
+    word: whether it is so.
     """
-    say(change_setting("generator.offline", switch), as_json=as_json)
+    if switch is None:
+        on = settings.load(Paths.from_environment())[0].generator.offline
+        say(f"offline is {_word(on)}.", as_json=as_json, offline=on)
+        return
+    say(change_setting("generator.offline", switch), as_json=as_json, offline=switch == "on")
+
+
+def _word(on: bool) -> str:
+    return "on" if on else "off"
 
 
 @click.command()

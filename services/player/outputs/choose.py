@@ -18,7 +18,7 @@ def open_output(driver: str, device: str, latency_s: float, *, fresh: bool = Fal
 def sentence(output: Output, asked: str, trouble: str) -> str:
     """For the listener: what the station plays to, why, and how to get another."""
     if trouble:
-        return f"Playing to the live stream only. {trouble} It is looked for again every few seconds."
+        return f"Playing to the live stream only. {trouble} It is taken up when it comes."
     if output.driver == "null":
         return "Playing to the live stream only, as the driver null asks; set driver auto for the sound device."
     why = "the first that works" if asked == "auto" else "as the settings ask"
