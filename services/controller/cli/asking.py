@@ -69,16 +69,24 @@ class PromptCommand(click.Command):
     """A command that takes a prompt: words that look like an option are answered with the way to give them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        given = list(args)
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            if not any(" " in word for word in given if word.startswith("-")):
-                raise
+        if (words := self._words_like_an_option(args)) is not None:
             raise UsageError(
-                f"{error.option_name} is no option of {ctx.command_path}: a prompt that begins with - comes after --, "
+                f"{words} is no option of {ctx.command_path}: a prompt that begins with - comes after --, "
                 f'as in {ctx.command_path} -- "-words".'
-            ) from None
+            )
+        return super().parse_args(ctx, args)
+
+    def _words_like_an_option(self, args: list[str]) -> str | None:
+        """The first of several words in one argument that click would take for options, were it only by a letter."""
+        takes_next = {
+            name for each in self.params if isinstance(each, click.Option) and not each.is_flag for name in each.opts
+        }
+        for before, word in zip(["", *args], args, strict=False):
+            if word == "--":
+                return None
+            if word.startswith("-") and " " in word.partition("=")[0] and before not in takes_next:
+                return word.split()[0]
+        return None
 
 
 class Refused(InfiniLoopError):

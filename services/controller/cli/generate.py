@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from services.controller.cli.asking import PromptCommand
 from services.controller.cli.clips import FORMATS, Target, make_all
 from services.controller.commands import check_prompt
 from shared import settings
@@ -20,7 +21,7 @@ from shared.paths import Paths
 MOST = 100
 
 
-@click.command()
+@click.command(cls=PromptCommand)
 @click.argument("prompt")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="WAV, FLAC, Ogg or MP3.")
 @click.option("--seconds", type=click.FloatRange(0, 600, min_open=True), metavar="N", help="Length of the clip.")

@@ -94,7 +94,7 @@ class Run:
         got_on_at = looked_at = time.monotonic()
         while self._process.poll() is None:
             downloading = self.screen.stage == DOWNLOADING
-            if self._read(LOOK_S):
+            if self.screen.feed(self._read(LOOK_S)):
                 got_on_at = time.monotonic()
             now = time.monotonic()
             if downloading:
@@ -110,8 +110,8 @@ class Run:
                 raise BackendError(
                     f"MusicGPT's download stood still for {DOWNLOAD_STALLS_S:.0f} s: look at the network and try again."
                 )
-        while self._read(0.0):
-            pass
+        while data := self._read(0.0):
+            self.screen.feed(data)
         took = self.working_s
         if code := self._end():
             complaint = self.screen.complaint() or "it gave no reason"
@@ -119,18 +119,17 @@ class Run:
             raise BackendError(f"MusicGPT {how}: {complaint}.")
         return took
 
-    def _read(self, timeout_s: float) -> bool:
-        """Take what was drawn; returns whether the run got on by it."""
+    def _read(self, timeout_s: float) -> bytes:
+        """What was drawn; nothing if nothing comes in time."""
         if not select.select([self._master], [], [], timeout_s)[0]:
-            return False
+            return b""
         try:
-            data = os.read(self._master, _READ)
+            return os.read(self._master, _READ)
         except OSError as error:
             if error.errno != errno.EIO:  # every writer has closed the terminal
                 raise
             time.sleep(timeout_s)
-            return False
-        return self.screen.feed(data)
+            return b""
 
     def _end(self) -> int:
         """TERM, then KILL, to the program's own process group; returns the program's exit code."""
@@ -148,7 +147,7 @@ class Run:
         """Wait for the end, reading on, for a program may hang in what it has to say."""
         until = time.monotonic() + seconds
         while self._process.poll() is None and time.monotonic() < until:
-            self._read(0.01)
+            self.screen.feed(self._read(0.01))
         return self._process.returncode is not None
 
 
