@@ -79,7 +79,8 @@ class Reading:
         """Read what should be at hand and is not; let go of what need not be."""
         report = self._writer.report
         sounding = [report.loop]
-        if report.next_loop is not None and self._librarian.may_keep(report.next_loop, report.ahead, report.previous):
+        back = report.previous if report.wanted.backs > report.backs_done else None
+        if report.next_loop is not None and self._librarian.may_keep(report.next_loop, report.ahead, back):
             sounding.append(report.next_loop)
         plan = self._librarian.plan(sounding, report.ahead, report.previous, report.held)
         if not plan.keep.issuperset(report.held):  # first its room, then the loop that is to lie there

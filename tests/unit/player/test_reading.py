@@ -1,0 +1,51 @@
+"""What is read and let go as songs change."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from services.player.librarian import ROOM_FRAMES
+from services.player.reading import Reading
+from services.player.samples import Pool
+from tests.unit.player.material import loop, wanted
+
+LONG = ROOM_FRAMES // 2 - 1
+
+
+class _Engine:
+    """Remembers what it was told to keep."""
+
+    def __init__(self) -> None:
+        self.kept: list[set[str]] = []
+
+    def keep(self, loops: set[str]) -> None:
+        self.kept.append(loops)
+
+
+def _looked(backs: int) -> list[set[str]]:
+    """What is kept where the song sounds that came after "a", with "c" next in the queue and room for two."""
+    a, b, c = (loop(name, LONG) for name in "abc")
+    asked = wanted(queue=(b, c, a), backs=backs)
+    engine = _Engine()
+    report: Any = SimpleNamespace(
+        loop=b, next_loop=a, ahead=("c", "a"), previous=a, held=("a", "b"), wanted=asked, backs_done=0
+    )
+    writer: Any = SimpleNamespace(report=report, call=lambda call: call(engine))
+    with ThreadPoolExecutor(1) as reader:
+        reading = Reading(
+            writer, reader, folders=(Path("/nowhere"),), pool=Pool(), receipt=lambda _: None, call_soon=lambda _: None
+        )
+        reading.want(asked)
+        reading.look()
+    return engine.kept
+
+
+def test_two_long_songs_do_not_keep_the_next_one_out() -> None:
+    assert _looked(backs=0) == [{"b", "c"}]
+
+
+def test_the_song_before_stays_for_a_back_that_was_asked_for() -> None:
+    assert _looked(backs=1) == []
