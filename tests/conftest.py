@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from shared.bus import Bus
 from shared.paths import Paths
+
+# Where the tests were begun in the background of a shell, Ctrl-C is ignored by them and by all that they begin.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

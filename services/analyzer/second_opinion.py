@@ -7,6 +7,8 @@ by ``analyze --describe`` and by a service that has nothing else to do. Its comp
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -77,6 +79,17 @@ def describe_further(audio: Audio, rate: int, kernels: Path | None = None) -> De
     )
 
 
+def compile_kernels(kernels: Path) -> None:
+    """Have librosa's kernels compiled into the folder, where none are there yet, by a process of its own.
+
+    Compiling takes a hundred megabytes more than using them, which a long-lived process would keep.
+    """
+    if not any(kernels.rglob("*.nbi")):
+        subprocess.run(
+            (sys.executable, "-m", __name__, str(os.getpid()), str(kernels)), stdin=subprocess.DEVNULL, check=False
+        )
+
+
 def opinion_on(loop: Loop, kernels: Path) -> SecondOpinion:
     """What librosa says of a finished loop on disk, and whether it agrees.
 
@@ -97,3 +110,18 @@ def opinion_on(loop: Loop, kernels: Path) -> SecondOpinion:
         brightness_hz=told.brightness_hz,
         percussive_share=told.percussive_share,
     )
+
+
+def _compile(parent: int, kernels: Path) -> None:
+    """Describe some noise, so that all kernels are compiled; ends with the process ``parent``."""
+    import signal
+
+    from shared.runtime import lifeline
+
+    lifeline.end_with_parent(parent, signal.SIGKILL)
+    os.nice(10)
+    describe_further(np.random.default_rng(0).normal(0, 0.1, (3 * RATE, 2)).astype(np.float32), RATE, kernels)
+
+
+if __name__ == "__main__":
+    _compile(int(sys.argv[1]), Path(sys.argv[2]))

@@ -202,11 +202,13 @@ class Analyzer:
     # -- description thread -------------------------------------------------------------------------------------------
 
     def _describe(self, found: Loop) -> None:
-        from services.analyzer.second_opinion import opinion_on
+        from services.analyzer.second_opinion import compile_kernels, opinion_on
 
         opinion: SecondOpinion | None = None
+        kernels = self._paths.cache / "kernels"
         try:
-            opinion = opinion_on(found, self._paths.cache / "kernels")
+            compile_kernels(kernels)
+            opinion = opinion_on(found, kernels)
         except AudioFileError:
             log.debug("Loop %s was gone before it was described.", found.loop_id)
         except Exception:

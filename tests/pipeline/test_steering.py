@@ -82,6 +82,7 @@ def test_a_nudge_changes_what_plays_and_more_goes_on_with_it(station: WholeStati
 def test_flow_plays_every_stretch_once_and_each_goes_on_from_the_last(station: WholeStation) -> None:
     assert station.ask("mode", "flow")["ok"]
     assert station.ask("start", "fast chiptune, 180 bpm")["ok"]
+    station.until(lambda: station.controller.prompt == "fast chiptune, 180 bpm", "the prompt is told")
     composed(station)
     first = len(station.heard) - 1
     station.until(lambda: len(station.heard) >= first + 3, "two changes", 110)
