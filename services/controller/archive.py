@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from services.controller.effects import Draw
+from services.controller.errands import Failed, Then
 from services.controller.library import Extent, Kept, Library, keep_audio, library_file, open_library
 from services.controller.library.budget import surplus
 from services.controller.library.entry import wish_of
@@ -33,8 +34,6 @@ NOT_AGAIN_S = 1800.0
 """What was heard since is not drawn again."""
 AT_ONCE = 4
 """Loops whose audio is stored in one round, so that other work for the disk comes in between."""
-Then = Callable[[Any], None]
-Failed = Callable[[Exception], None]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from services.controller import wishes
 from services.controller.effects import Draw, Effect
 from services.controller.mind import Mind
 from services.controller.programme import Due, Programme, coming, due, news
-from services.controller.state import StationState
 from services.controller.surprises import REMEMBERED, SONGS, Surprise, draw
 from shared.errors import InfiniLoopError
 from shared.messages import Job
@@ -25,31 +24,11 @@ from shared.settings import Settings
 
 
 class Station(Mind):
-    """The controller's core.
+    """The controller's core: its constructor and what it makes of messages are the mind's."""
 
-    Parameters
-    ----------
-    state : what was remembered; changed in place, and to be saved whenever ``dirty`` is set.
-    shelf : the loops whose files are there.
-    now : seconds, on the clock of every later ``now``.
-    today : the same moment on the listener's clock, with its zone.
-    cores : of this machine.
-    """
-
-    def __init__(
-        self,
-        state: StationState,
-        settings: Settings,
-        shelf: Iterable[Loop],
-        now: float,
-        *,
-        today: datetime | None = None,
-        cores: int = 1,
-    ) -> None:
-        super().__init__(state, settings, shelf, now, today=today, cores=cores)
-        self.programme = Programme()
-        self.presets: Sequence[Surprise] = ()
-        """Those that a surprise is drawn from."""
+    programme = Programme()
+    presets: Sequence[Surprise] = ()
+    """Those that a surprise is drawn from."""
 
     def clock_will_ask(self) -> Due | None:
         """What the programme asks for next."""

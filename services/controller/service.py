@@ -1,8 +1,7 @@
 """The controller's process: carries messages to the core, and carries out what it wants.
 
-Threads: the main thread owns the core and all sockets. The disk thread does what may block: saves, settings, audio,
-tidying; the library's thread owns its database (see ``archive``). Neither touches the core: what they have done comes
-back through ``call_soon``.
+Threads: the main thread owns the core and all sockets. The disk thread does what may block (see ``errands``); the
+library's thread owns its database (see ``archive``). Neither touches the core.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -36,10 +34,11 @@ from services.controller.effects import (
     ToWorker,
     Unshelve,
 )
+from services.controller.errands import Errands
 from services.controller.programme import Programme, open_programme
 from services.controller.statistics import Attempt, Ledger
 from services.controller.steering import presets_to_draw
-from services.controller.tidy import Needs, Tidied
+from services.controller.upkeep import Upkeep
 from services.controller.workers import GUEST
 from shared.bus import Link, Received
 from shared.durable import replace_file
@@ -59,13 +58,8 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5
 HEARTBEAT_S = 1.0
 WANTED_AGAIN_S = 3.0
-TIDY_S = 15.0
-FIRST_TIDY_S = 0.5
-LOAD_S = 5.0
-POWER_S = 15.0
 PARTING_S = 0.2
 """The answer to a shutdown has this long to leave."""
-_MEGA = 1_000_000
 
 
 class Controller:
@@ -74,11 +68,11 @@ class Controller:
     def __init__(self, loop: ServiceLoop, paths: Paths, settings: Settings, notes: list[str]) -> None:
         self._loop, self._paths = loop, paths
         self._notes = list(notes)
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._errands = Errands(loop.call_soon)
         self._archive = Archive(
             paths,
-            run=self._run,
-            disk=self._disk,
+            run=self._errands.run,
+            disk=self._errands.disk,
             shelved=self._shelved,
             moved=self._moved,
             lost=self._lost,
@@ -90,8 +84,6 @@ class Controller:
             remembered, settings, self._archive.shelf, time.monotonic(), today=_today(), cores=os.cpu_count() or 1
         )
         self._statuses: dict[str, tuple[Status, float]] = {}
-        self._tidied: Tidied | None = None
-        self._load = 0.0
         self._store_fault = ""
         self.exit_code = 0
         self._peers: dict[str, tuple[Link | Door, bytes]] = {}
@@ -104,7 +96,7 @@ class Controller:
             self.station,
             clock=time.monotonic,
             do=self._do,
-            on_disk=self._on_disk,
+            on_disk=self._errands.on_disk,
             in_library=self._archive.in_library,
             report=self._report,
             note=self._notes.append,
@@ -117,18 +109,15 @@ class Controller:
         loop.every(TICK_S, self._tick)
         loop.every(HEARTBEAT_S, self._heartbeat)
         loop.every(WANTED_AGAIN_S, self._send_wanted)
-        loop.every(LOAD_S, self._measure_load)
-        loop.every(POWER_S, self._look_at_power)
-        loop.after(FIRST_TIDY_S, self._tidy)
-        loop.every(TIDY_S, self._tidy)
+        self._upkeep = Upkeep(paths, self.station, self._archive, self._errands, self._do)
         self._do([Shelve(loop) for loop in remembered.unshelved])
         self._plan_the_day()
-        self._look_at_power()
+        self._upkeep.begin(loop)
         self._do(self.station.tick(time.monotonic(), _today()))
 
     def close(self) -> None:
         """Let the threads finish what they have begun, and keep the state."""
-        self._disk.shutdown(wait=True)
+        self._errands.close()
         self._archive.close()
         self._remember()
 
@@ -158,9 +147,9 @@ class Controller:
             redelivered=counts.redelivered,
             library_loops=self._archive.extent.loops,
             library_bytes=self._archive.extent.bytes,
-            cache_bytes=self._tidied.cache_bytes if self._tidied is not None else 0,
-            disk_free_bytes=self._tidied.disk_free if self._tidied is not None else 0,
-            machine_load=self._load,
+            cache_bytes=self._upkeep.cache_bytes,
+            disk_free_bytes=self._upkeep.disk_free,
+            machine_load=self._upkeep.load,
             restarts=dict(station.around.restarts),
             note=" ".join((*self._notes, self._store_fault)).strip(),
         )
@@ -199,13 +188,6 @@ class Controller:
         for link, peer in self._peers.values():
             link.send(Heartbeat(), to=peer)
 
-    def _look_at_power(self) -> None:
-        import psutil
-
-        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-        on_battery = battery is not None and battery.power_plugged is False
-        self._do(self.station.power(on_battery=on_battery, now=time.monotonic()))
-
     def _plan_the_day(self) -> None:
         """Read what the clock and surprises draw on. What cannot be read is told and does without."""
         try:
@@ -215,10 +197,7 @@ class Controller:
         self._notes += [note] if note else []
         self.station.programme = programme
         if self.station.state.surprise:
-            self._on_disk(partial(presets_to_draw, self._paths), partial(setattr, self.station, "presets"))
-
-    def _measure_load(self) -> None:
-        self._load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+            self._errands.on_disk(partial(presets_to_draw, self._paths), partial(setattr, self.station, "presets"))
 
     # -- what goes out ------------------------------------------------------------------------------------------------
 
@@ -240,7 +219,7 @@ class Controller:
                 case Shelve() | Heard() | Unshelve() | Draw() | Delete():
                     self._to_library(effect)
                 case ForgetClip(job_id):
-                    self._on_disk(partial(tidy.forget_clip, self._paths, job_id, self._codes()))
+                    self._errands.on_disk(partial(tidy.forget_clip, self._paths, job_id, self._upkeep.codes()))
                 case Measured(attempt):
                     self._count(attempt)
 
@@ -289,34 +268,6 @@ class Controller:
 
     # -- the other threads --------------------------------------------------------------------------------------------
 
-    def _on_disk(
-        self,
-        work: Callable[[], Any],
-        then: Callable[[Any], None] | None = None,
-        failed: Callable[[Exception], None] | None = None,
-    ) -> None:
-        """Have the disk thread do this, and the main thread go on with what it returned."""
-        self._run(self._disk, work, then, failed)
-
-    def _run(
-        self,
-        thread: ThreadPoolExecutor,
-        work: Callable[[], Any],
-        then: Callable[[Any], None] | None = None,
-        failed: Callable[[Exception], None] | None = None,
-    ) -> None:
-        def ended(future: Future[Any]) -> None:
-            error = future.exception()
-            if error is None:
-                if then is not None:
-                    self._loop.call_soon(lambda: then(future.result()))
-            elif failed is not None and isinstance(error, Exception):
-                self._loop.call_soon(lambda: failed(error))
-            else:
-                log.error("A thread of the disk failed: %s", error)
-
-        thread.submit(work).add_done_callback(ended)
-
     def _shelved(self, loop_id: str) -> None:
         self.station.shelved(loop_id)
         self._remember()
@@ -336,7 +287,7 @@ class Controller:
         settings = self.station.settings
         if settings.controller.statistics:
             precision = settings.generator.precision if attempt.backend == "musicgen" else ""
-            self._on_disk(partial(self._write_down, replace(attempt, at=time.time(), precision=precision)))
+            self._errands.on_disk(partial(self._write_down, replace(attempt, at=time.time(), precision=precision)))
 
     def _write_down(self, attempt: Attempt) -> None:
         ledger = Ledger(self._paths.statistics_file)
@@ -344,37 +295,6 @@ class Controller:
             ledger.add(attempt)
         finally:
             ledger.close()
-
-    def _tidy(self) -> None:
-        # What the library could not take, as on a full disk, is offered again.
-        self._do([Shelve(loop) for loop in self.station.state.unshelved])
-        station, controller = self.station, self.station.settings.controller
-        needed = station.needed_loops()
-        # The first to go are those heard longest ago; what was never heard and is not wanted comes before them.
-        heard = {loop_id: place for place, loop_id in enumerate(station.state.history)}
-        by_age = sorted(station.shelf.values(), key=lambda loop: heard.get(loop.loop_id, -1))
-        needs = Needs(
-            needed=self._archive.unsafe | {loop.path for loop in station.shelf.values() if loop.loop_id in needed},
-            kept=tuple(loop.path for loop in by_age),
-            codes=self._codes(),
-            jobs=frozenset(lease.job.job_id for lease in station.foreman.leases.open),
-        )
-        budget, free = controller.cache_mb * _MEGA, controller.free_disk_mb * _MEGA
-        self._on_disk(lambda: tidy.tidy(self._paths, needs, budget=budget, free_wanted=free), self._was_tidied)
-        self._archive.look_after(budget=controller.library_mb * _MEGA, free_wanted=free, needed=needed)
-
-    def _was_tidied(self, done: Tidied) -> None:
-        self._tidied = done
-        self.station.around.disk_free = done.disk_free
-        if done.gone:
-            gone_paths = set(done.gone)
-            gone = [loop.loop_id for loop in self.station.shelf.values() if loop.path in gone_paths]
-            self.station.unshelve(gone)
-            self._archive.gone(gone)
-        self._tick()
-
-    def _codes(self) -> frozenset[str]:
-        return frozenset(loop.codes_path for loop in self.station.shelf.values() if loop.codes_path)
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
@@ -391,7 +311,7 @@ class Controller:
         status = self.status()
         found["library"] = asdict(self._archive.extent)
         found["disk"] = {"cache_bytes": status.cache_bytes, "free_bytes": status.disk_free_bytes}
-        found["machine_load"] = self._load
+        found["machine_load"] = status.machine_load
         found["note"] = status.note
         return found
 

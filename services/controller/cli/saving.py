@@ -7,57 +7,30 @@ much is saved, the station has nothing of it but one question.
 from __future__ import annotations
 
 import math
-import sys
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from services.controller.cli.asking import ask_station, json_option, say
-from services.controller.cli.progress import ProgressLine
-from shared.errors import StoreError, UsageError
+from services.controller.cli.writing import (
+    Wish,
+    Work,
+    add_parts,
+    at_tempo,
+    beside,
+    check_places,
+    fades_of,
+    here,
+    with_fades,
+    write_loop,
+    write_song,
+)
+from shared.errors import UsageError
 from shared.units import STATION_RATE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from services.controller.saving import Target
-    from shared.music import Loop, Section
-    from shared.units import Audio
 
 FADE_S = 2.0
 LONGEST_MINUTES = 720.0
 MOST_PASSES = 10_000
-
-
-@dataclass
-class _Wish:
-    """What is asked for beside the loop itself."""
-
-    file: str
-    format: str = ""
-    passes: int = 1
-    minutes: float | None = None
-    fade_in_s: float = 0.0
-    fade_out_s: float = 0.0
-    conform: bool = False
-    stems: bool = False
-    midi: bool = False
-    force: bool = False
-    """Write over what is there; also said by answering a question with yes."""
-
-
-@dataclass
-class _Work:
-    """What is written, and what is told of it."""
-
-    loop: Loop
-    one: Audio
-    rate: int
-    bpm: float | None
-    stems: dict[Path, Audio] = field(default_factory=dict)
-    midi: tuple[Path, bytes] | None = None
 
 
 def _real(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -116,7 +89,7 @@ def save(
     It is exactly one pass, and its first sample is a downbeat. FILE may be a folder: the loop gets a name in it that
     says what it is, such as "Amber Street_92bpm_Am_8bars.wav".
     """
-    wish = _Wish(
+    wish = Wish(
         file=file,
         format=format_ or "",
         passes=passes or 1,
@@ -140,7 +113,7 @@ def save(
         _save_loop(wish, previous=previous, as_json=as_json)
 
 
-def _save_loop(wish: _Wish, *, previous: bool, as_json: bool) -> None:
+def _save_loop(wish: Wish, *, previous: bool, as_json: bool) -> None:
     import msgspec
 
     from services.controller.naming import name_of
@@ -153,19 +126,19 @@ def _save_loop(wish: _Wish, *, previous: bool, as_json: bool) -> None:
     section = section_of(loop, told["section"])
     bars = section.bars if section is not None else loop.bars
     target = find_target(
-        wish.file, _here(), wish.format, lambda form: file_name(_at_tempo(loop, wish, section), form, bars)
+        wish.file, here(), wish.format, lambda form: file_name(at_tempo(loop, wish, section), form, bars)
     )
-    _check_places(wish, [target.path])
+    check_places(wish, [target.path])
     if wish.minutes is not None:
-        frames = _write_song(wish, target, loop, float(told["loudness"]))
+        frames = write_song(wish, target, loop, float(told["loudness"]))
         what = f"{_length(frames / loop.sample_rate)} of its song"
         files: dict[str, Any] = {}
     else:
         samples, rate = read_loop(loop, float(told["loudness"]))
-        work = _Work(loop, one_pass(samples, loop, section), rate, loop.bpm)
+        work = Work(loop, one_pass(samples, loop, section), rate, loop.bpm)
         del samples
-        _add_parts(wish, target, work, section)
-        frames = _write_loop(wish, target, work)
+        add_parts(wish, target, work, section)
+        frames = write_loop(wish, target, work)
         what = f"{'one loop' if wish.passes == 1 else f'{wish.passes} passes'} of {frames / rate:.2f} s"
         what += f" at {work.bpm:g} bpm" if wish.conform else ""
         files = {
@@ -173,7 +146,7 @@ def _save_loop(wish: _Wish, *, previous: bool, as_json: bool) -> None:
             "stems": [str(path) for path in work.stems],
             "midi": str(work.midi[0]) if work.midi is not None else None,
         }
-        what += _beside(work)
+        what += beside(work)
     warning = MP3_WARNING if target.form == "mp3" and wish.minutes is None else ""
     say(
         f"Saved {name_of(loop)} to {target.path}: {what}. {warning}".strip(),
@@ -195,143 +168,11 @@ def _save_loop(wish: _Wish, *, previous: bool, as_json: bool) -> None:
     )
 
 
-def _here() -> Path:
-    """The folder in which the listener stands."""
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        raise StoreError("The folder in which you are is gone: go to another one.") from None
-
-
-def _at_tempo(loop: Loop, wish: _Wish, section: Section | None) -> Loop:
-    """The loop as it will be saved, for its name."""
-    if not wish.conform:
-        return loop
-    from msgspec.structs import replace
-
-    from services.controller.cli.conforming import conformed
-    from services.controller.saving.music import span_of
-
-    start, end = span_of(loop, section)
-    return replace(loop, bpm=float(conformed(end - start, loop.sample_rate, loop.bpm).bpm))
-
-
-def _add_parts(wish: _Wish, target: Target, work: _Work, section: Section | None) -> None:
-    """Make the stems and the score, and bring all of it to a whole tempo where that is wished."""
-    from services.controller.cli.conforming import conform, conformed
-
-    new = conformed(len(work.one), work.rate, work.loop.bpm) if wish.conform else None
-    if wish.stems or wish.midi:
-        from services.controller.cli.composed import recompose
-        from shared.paths import Paths
-
-        composition = recompose(work.loop, section, Paths.from_environment(), "stems" if wish.stems else "midi")
-        if wish.midi:
-            work.midi = (target.beside("", ".mid"), composition.midi(new.bpm if new is not None else None))
-            _check_places(wish, [work.midi[0]])
-        if wish.stems:
-            names = [part.name for part in composition.part.sections[0].parts]
-            _check_places(wish, [target.beside(f"_{name}") for name in names])
-            with ProgressLine() as line:
-                line.begin(0, "stems")
-                made = composition.stems(work.one, lambda fraction: line.show(fraction, "rendering"))
-            work.stems = {target.beside(f"_{name}"): stem for name, stem in made.items() if name in names}
-    if new is not None:
-        from msgspec.structs import replace
-
-        work.one = conform(work.one, new.frames)
-        work.stems = {path: conform(stem, new.frames) for path, stem in work.stems.items()}
-        work.bpm = float(new.bpm)
-        work.loop = replace(work.loop, bpm=work.bpm)
-
-
-def _write_loop(wish: _Wish, target: Target, work: _Work) -> int:
-    from msgspec.structs import replace
-
-    from services.controller.saving import write_file
-    from services.controller.saving.music import repeated
-    from services.controller.saving.tags import tags_of
-    from shared.durable import replace_file
-
-    frames = wish.passes * len(work.one)
-    fades = _fades(wish, work.rate)
-    for path, audio in ((target.path, work.one), *work.stems.items()):
-        name = path.stem.removeprefix(f"{target.path.stem}_") if path != target.path else ""
-        loop = replace(work.loop, title=f"{work.loop.title} – {name}") if name else work.loop
-        write_file(
-            path,
-            target.form,
-            tags_of(loop, frames, loops=fades == (0, 0)),
-            _faded(repeated(audio, wish.passes), frames, fades),
-            frames=frames,
-            rate=work.rate,
-            force=wish.force,
-        )
-    if work.midi is not None:
-        replace_file(*work.midi)
-    return frames
-
-
-def _write_song(wish: _Wish, target: Target, loop: Loop, loudness: float) -> int:
-    from services.controller.cli.song import song_blocks
-    from services.controller.saving import read_loop, write_file
-    from services.controller.saving.tags import tags_of
-
-    samples, rate = read_loop(loop, loudness)
-    frames = round((wish.minutes or 0.0) * 60 * rate)
-    write_file(
-        target.path,
-        target.form,
-        tags_of(loop, frames, loops=False),
-        _faded(song_blocks(loop, samples, frames), frames, _fades(wish, rate)),
-        frames=frames,
-        rate=rate,
-        force=wish.force,
-    )
-    return frames
-
-
-def _fades(wish: _Wish, rate: int) -> tuple[int, int]:
-    return round(wish.fade_in_s * rate), round(wish.fade_out_s * rate)
-
-
-def _faded(blocks: Iterable[Audio], frames: int, fades: tuple[int, int]) -> Iterable[Audio]:
-    from services.controller.saving.music import faded
-
-    return faded(blocks, frames, *fades) if any(fades) else blocks
-
-
-def _check_places(wish: _Wish, paths: list[Path]) -> None:
-    """See before the work that its files can be written; ask before writing over one, where somebody can answer."""
-    from services.controller.saving import check_folder, occupied, taken_error
-
-    there = [path for path in paths if occupied(path)]
-    if there and not wish.force:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise taken_error(*there)
-        names = ", ".join(str(path) for path in there[:3]) + (" …" if len(there) > 3 else "")
-        if not click.confirm(f"{names} exists already. Write over it?", err=True):
-            raise StoreError("Nothing was written: what was there stays as it is.")
-        wish.force = True
-    for path in paths:
-        check_folder(path)
-
-
-def _beside(work: _Work) -> str:
-    """What was written beside the loop, in words."""
-    parts = []
-    if work.stems:
-        parts.append(f"its {len(work.stems)} parts, before the mastering")
-    if work.midi is not None:
-        parts.append(f"its score {work.midi[0].name}")
-    return f"; beside it {' and '.join(parts)}" if parts else ""
-
-
 def _length(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d} minutes" if seconds >= 60 else f"{seconds:.0f} s"
 
 
-def _save_heard(wish: _Wish, last: str, *, as_json: bool) -> None:
+def _save_heard(wish: Wish, last: str, *, as_json: bool) -> None:
     """Needs no station: what was heard is still there when it has ended."""
     import time
 
@@ -341,14 +182,14 @@ def _save_heard(wish: _Wish, last: str, *, as_json: bool) -> None:
 
     moment, asked = time.time(), parse_length(last)
     heard = last_heard(Paths.from_environment().heard, asked, moment)
-    target = find_target(wish.file, _here(), wish.format, lambda form: f"{heard.title}.{form}")
-    _check_places(wish, [target.path])
-    fades = _fades(wish, STATION_RATE)
+    target = find_target(wish.file, here(), wish.format, lambda form: f"{heard.title}.{form}")
+    check_places(wish, [target.path])
+    fades = fades_of(wish, STATION_RATE)
     write_file(
         target.path,
         target.form,
         heard.tags(),
-        _faded(heard.blocks(), heard.frames, fades),
+        with_fades(heard.blocks(), heard.frames, fades),
         frames=heard.frames,
         force=wish.force,
     )

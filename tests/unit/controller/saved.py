@@ -14,7 +14,19 @@ import numpy as np
 import pytest
 import soundfile
 
+from services.controller.saving import Saved, SaveOrder, save_loop
+from shared.music import Loop
 from shared.units import Audio
+
+RATE = 48_000
+FRAMES = 96_000
+FIRST_DOWNBEAT = 3_001
+FORMATS = ("wav", "flac", "ogg", "mp3")
+
+
+def saved(loop: Loop, target: Path, **more: object) -> Saved:
+    """The loop, saved as the station does it."""
+    return save_loop(SaveOrder(loop, target, **more))  # type: ignore[arg-type]
 
 
 def run(*command: str | Path) -> bytes:
