@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,16 +115,16 @@ class Inference:
         """Make one clip; whatever goes wrong becomes one sentence."""
         try:
             backend = shelf.take(order.backend)
-            job, began = with_seed(order.job), time.monotonic()
+            job, cost = with_seed(order.job), Cost()
             control = self._control(job.job_id)
             control.check()
-            return finish(order, backend.generate(job, control), control, began)
+            return finish(order, backend.generate(job, control), control, cost)
         except Exception as error:
             return self._missed(order, error)
 
     def _make_many(self, orders: Sequence[Make], shelf: Shelf) -> Iterator[Made | Missed]:
         """Make several clips: together, where the backend can; else one by one."""
-        began = time.monotonic()
+        cost = Cost(together=len(orders))
         try:
             backend = shelf.take(orders[0].backend)
             if not isinstance(backend, BatchingBackend):
@@ -139,7 +140,7 @@ class Inference:
             return
         for order, generation in zip(orders, generations, strict=True):
             try:
-                yield finish(order, generation, control, began, together=len(orders))
+                yield finish(order, generation, control, cost)
             except Exception as error:
                 yield self._missed(order, error)
 
@@ -164,6 +165,23 @@ def processor_s() -> float:
     return taken.user + taken.system + taken.children_user + taken.children_system
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What the clips that are made from now on take; of those made together each has its part."""
+
+    together: int = 1
+    began: float = field(default_factory=time.monotonic)
+    worked: float = field(default_factory=processor_s)
+
+    def seconds(self, download_s: float) -> float:
+        """On the clock, downloads left out."""
+        return max(0.0, time.monotonic() - self.began - download_s) / self.together
+
+    def processor(self) -> float:
+        """Of the processors, all threads together."""
+        return round((processor_s() - self.worked) / self.together, 3)
+
+
 class _Steps:
     """Passes progress on, not faster than anyone can read it."""
 
@@ -178,8 +196,8 @@ class _Steps:
             self._tell(min(1.0, max(0.0, fraction)), stage)
 
 
-def finish(order: Make, generation: Generation, control: JobControl, began: float, together: int = 1) -> Made:
-    """Take a clip's blocks, write it, and say what was made; of clips made together each took its part of the time."""
+def finish(order: Make, generation: Generation, control: JobControl, cost: Cost) -> Made:
+    """Take a clip's blocks, write it, and say what was made and what it took."""
     blocks: list[Audio] = []
     for block in generation.blocks:
         control.check()
@@ -197,8 +215,9 @@ def finish(order: Make, generation: Generation, control: JobControl, began: floa
         truth=facts.truth,
         codes_path=str(facts.codes_path) if facts.codes_path else None,
         midi=facts.midi,
-        generation_s=max(0.0, time.monotonic() - began - facts.download_s) / together,
+        generation_s=cost.seconds(facts.download_s),
         download_s=facts.download_s,
+        cpu_s=cost.processor(),
     )
 
 

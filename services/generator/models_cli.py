@@ -22,7 +22,7 @@ from services.generator.models.catalogue import (
     Model,
     find,
 )
-from services.generator.models.store import Installed, ModelStore
+from services.generator.models.store import Installed, ModelStore, models_folder
 from shared.errors import BackendError, UsageError
 from shared.settings.generator import GeneratorSettings
 
@@ -200,8 +200,8 @@ def _store(path: Path | None) -> ModelStore:
     from shared.paths import Paths
 
     named = _settings().models_path
-    root = path or (Path(named) if named else Paths.from_environment().models)
-    return ModelStore.from_environment(root.expanduser().absolute(), named=named)
+    root = models_folder(Paths.from_environment(), str(path or named))
+    return ModelStore.from_environment(root, named=named)
 
 
 def _reached(hub: Any, model: Model, ask: Callable[[], Any]) -> Any:

@@ -41,6 +41,7 @@ def test_a_job_becomes_a_clip_under_the_cache(ends: Ends, paths: Paths) -> None:
     )
     assert abs(samples).max() > 0.1
     assert ends.done[0].seconds == 4.0
+    assert ends.done[0].cpu_s > 0
     assert any(0 < each.fraction < 1 for each in ends.progress)
     assert not [path for path in paths.clips.iterdir() if str(path) != clip.path]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,9 +39,8 @@ class Wayward:
             case "deaf":
                 while True:
                     control.report(0.1, "working")
-                    time.sleep(0.01)
             case "hang":
-                time.sleep(3_600)
+                signal.pause()
             case "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "leave":

@@ -23,9 +23,15 @@ from services.generator.backends.musicgen.conversion import PRECISIONS, Converte
 from services.generator.backends.musicgpt.installation import data_folder
 from services.generator.models.catalogue import MODELS, find
 from shared.errors import StoreError
+from shared.paths import Paths
 
 SOURCE: Final = "source"
 REVISION: Final = "revision.txt"
+
+
+def models_folder(paths: Paths, named: str) -> Path:
+    """Where our models lie: in the folder of the setting ``models_path``, or in the usual one."""
+    return Path(named).expanduser().absolute() if named else paths.models
 
 
 @dataclass(frozen=True)

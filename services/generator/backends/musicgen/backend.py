@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from services.generator.backend import ClipFacts, Generation, JobControl
 from services.generator.backends.musicgen.checkpoint import Checkpoint
@@ -20,7 +20,7 @@ from services.generator.backends.musicgen.runtime import Device, cores, default_
 from services.generator.backends.musicgen.speed import read_speed, write_speed
 from services.generator.backends.musicgen.writing import NAME, Writing
 from services.generator.models.catalogue import LICENCE, MODELS, base_name
-from services.generator.models.store import ModelStore
+from services.generator.models.store import Installed, ModelStore, models_folder
 from shared.codes import KeptCodes, find_codes
 from shared.errors import BackendUnavailable, JobRefused, StoreError
 from shared.messages import Capabilities, Job
@@ -49,8 +49,7 @@ class MusicGenBackend:
         store: ModelStore | None = None,
         threads: int | None = None,
     ) -> None:
-        root = Path(settings.models_path).expanduser() if settings.models_path else paths.models
-        self._store = store or ModelStore.from_environment(root)
+        self._store = store or ModelStore.from_environment(models_folder(paths, settings.models_path))
         self._settings = settings
         self._codes_folder = paths.clips
         self._codes_folders = (paths.clips, paths.library)
@@ -64,16 +63,11 @@ class MusicGenBackend:
 
     def capabilities(self) -> Capabilities:
         """What it can do now; looks at files only."""
-        missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
-        if missing:
-            return _unavailable(f"{missing[0]} is not installed: `pip install 'infiniloop[musicgen]'`.")
         try:
-            present = {each.name: each for each in self._store.installed()}
-        except (OSError, StoreError) as error:
-            return _unavailable(f"The models' folder {self._store.root} cannot be read: {error}.")
-        if not present:
-            return _unavailable("No MusicGen model is here: `infiniloop models download small`.")
-        name = self._choose(None, present)
+            present = self._present()
+            name = self._choose(None, present)
+        except BackendUnavailable as error:
+            return Capabilities(backend=NAME, available=False, reason=str(error), weights_licence=LICENCE)
         converted = present[name].converted.get(self._settings.precision)
         speed = read_speed(converted.folder) if converted else None
         return Capabilities(
@@ -107,18 +101,7 @@ class MusicGenBackend:
         return Generation(session.engine.sample_rate, session.engine.channels, blocks(), lambda: facts[0])
 
     def generate_many(self, jobs: Sequence[Job], control: JobControl) -> tuple[list[Generation], Iterator[None]]:
-        """Begin two to four clips of one prompt and length at once: together they take far less than one by one.
-
-        Returns
-        -------
-        generations : one per job; their blocks hold what ``work`` has made so far
-        work : to be exhausted first; each turn makes a block of every clip
-
-        Raises
-        ------
-        BackendError
-            The jobs differ in more than their ids and seeds.
-        """
+        """Begin up to four clips at once; see ``BatchingBackend.generate_many``."""
         if not 1 <= len(jobs) <= _BATCH:
             raise JobRefused(f"{len(jobs)} clips cannot be made at once: ask for 1 to {_BATCH}.")
         first = jobs[0]
@@ -153,7 +136,7 @@ class MusicGenBackend:
     def _begin(self, jobs: Sequence[Job], control: JobControl) -> Writing:
         job = jobs[0]
         seconds = seconds_of(job)
-        present = {each.name: each for each in self._store.installed()}
+        present = self._present()
         self._require(job, present)
         name = self._choose(job.model, present)
         began = time.monotonic()
@@ -183,20 +166,27 @@ class MusicGenBackend:
             finished=lambda factor: write_speed(converted.folder, factor, self._threads, device),
         )
 
-    def _require(self, job: Job, present: dict[str, Any]) -> None:
+    def _present(self) -> dict[str, Installed]:
+        """The models that could be used, by name."""
         missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
         if missing:
             raise BackendUnavailable(f"{missing[0]} is not installed: `pip install 'infiniloop[musicgen]'`.")
+        try:
+            return {each.name: each for each in self._store.installed()}
+        except (OSError, StoreError) as error:
+            raise BackendUnavailable(f"The models' folder {self._store.root} cannot be read: {error}.") from error
+
+    def _require(self, job: Job, present: Container[str]) -> None:
         wanted = base_name(job.model) if job.model else None
         if wanted is not None and wanted not in MODELS:
             raise JobRefused(f"There is no model {job.model!r}: choose one of {', '.join(MODELS)}.")
         if wanted is not None and wanted not in present:
             raise BackendUnavailable(f"The model {wanted} is not here: `infiniloop models download {wanted}`.")
+
+    def _choose(self, wanted: str | None, present: Mapping[str, Installed]) -> str:
+        """The job's model, else the settings', else the first that is here."""
         if not present:
             raise BackendUnavailable("No MusicGen model is here: `infiniloop models download small`.")
-
-    def _choose(self, wanted: str | None, present: dict[str, Any]) -> str:
-        """The job's model, else the settings', else the first that is here."""
         name = base_name(wanted or self._settings.model)
         return name if name in present else next(iter(present))
 
@@ -254,7 +244,3 @@ class _Loaded:
 
 def _at(facts: Sequence[ClipFacts], index: int) -> Callable[[], ClipFacts]:
     return lambda: facts[index]
-
-
-def _unavailable(reason: str) -> Capabilities:
-    return Capabilities(backend=NAME, available=False, reason=reason, weights_licence=LICENCE)

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from services.generator.backends.musicgen.checkpoint import TOKENIZER
 from services.generator.backends.musicgen.decoder import Decoder
 from services.generator.backends.musicgen.graphs.writer import MICROSOFT
-from services.generator.backends.musicgen.runtime import cores, default_threads, open_session
+from services.generator.backends.musicgen.runtime import cores, default_threads, of_runtime, open_session
 from services.generator.backends.musicgen.sampling import DelayedSequence, Logits, Sampling, draw, guide
 from services.generator.backends.musicgen.shape import Shape
 from services.generator.backends.musicgen.text import CrossStates, encode_prompt, open_tokenizer, tokens
-from shared.errors import Cancelled
+from shared.errors import BackendError, Cancelled
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +69,9 @@ def shrink_buffers(folder: Path, shape: Shape, report: Callable[[float], None] =
         small = Decoder(open_session(folder / "decoder.onnx", threads), shape.decoder)
         if _likeness(small, crosses[0], codes, wanted, check) >= LEAST_COSINE:
             return True
-    except Cancelled:
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, Cancelled) or not (isinstance(error, BackendError) or of_runtime(error)):
+            raise
         log.info("This ONNX Runtime knows no 8-bit buffers: they stay in float32.", exc_info=True)
     (folder / "decoder.onnx").write_bytes(graph)
     return False

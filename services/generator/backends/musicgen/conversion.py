@@ -245,16 +245,3 @@ def remove(folder: Path) -> None:
         return
     except OSError as error:
         raise InfiniLoopError(f"{folder} cannot be deleted: {error.strerror or error}.") from error
-
-
-__all__ = [
-    "FORMAT",
-    "MANIFEST",
-    "PRECISIONS",
-    "Converted",
-    "Manifest",
-    "Precision",
-    "convert",
-    "open_converted",
-    "remove",
-]

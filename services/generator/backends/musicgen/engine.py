@@ -19,11 +19,18 @@ from services.generator.backends.musicgen.codec_stream import CodecStream
 from services.generator.backends.musicgen.conversion import Converted
 from services.generator.backends.musicgen.decoder import Decoder
 from services.generator.backends.musicgen.large_pages import new_memory_on_large_pages
-from services.generator.backends.musicgen.runtime import Device, Watch, open_session, wants_memory
+from services.generator.backends.musicgen.runtime import (
+    Device,
+    Watch,
+    first_line,
+    of_runtime,
+    open_session,
+    wants_memory,
+)
 from services.generator.backends.musicgen.sampling import Codes, DelayedSequence, Sampling, draw, guide
 from services.generator.backends.musicgen.shape import Shape
 from services.generator.backends.musicgen.text import CrossStates, encode_prompt, open_tokenizer, tokens
-from shared.errors import BackendError, Cancelled
+from shared.errors import BackendError
 
 _PROMPTS: Final = 4
 """Prompts whose cross states are kept: a station asks for the same one again and again."""
@@ -133,17 +140,15 @@ class Engine:
                     written.append(frame)
                     yield frame
                 context = np.concatenate([context, np.stack(written, axis=2)], axis=2)
-        except (Cancelled, BackendError):
+        except BackendError:
             raise
-        except MemoryError as error:
-            raise _out_of_memory() from error
         except Exception as error:
-            if type(error).__module__.startswith("onnxruntime"):
-                if wants_memory(error):
-                    raise _out_of_memory() from error
+            if wants_memory(error):
                 raise BackendError(
-                    f"ONNX Runtime failed while composing: {str(error).splitlines()[0][:200]}"
+                    "The memory is not enough for this model and length: choose a smaller model or a shorter clip."
                 ) from error
+            if of_runtime(error):
+                raise BackendError(f"ONNX Runtime failed while composing: {first_line(error)}.") from error
             raise
 
     def listen(self, clips: int, known: Codes | None = None) -> Ear:
@@ -241,7 +246,3 @@ class Ear:
 
     def _shaped(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.ascontiguousarray(audio.reshape(self._clips, self._channels, -1).transpose(0, 2, 1))
-
-
-def _out_of_memory() -> BackendError:
-    return BackendError("The memory is not enough for this model and length: choose a smaller model or a shorter clip.")

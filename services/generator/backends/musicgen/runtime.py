@@ -57,9 +57,14 @@ def open_session(path: Path, threads: int, device: Device = "cpu") -> Any:
         if wants_memory(error):
             raise BackendError(f"The memory is not enough to load {model}: choose a smaller model.") from error
         raise BackendError(
-            f"The converted model {model} cannot be loaded ({_first_line(error)}): delete it with "
+            f"The converted model {model} cannot be loaded ({first_line(error)}): delete it with "
             f"`infiniloop models delete {model}` and it is made anew."
         ) from error
+
+
+def of_runtime(error: Exception) -> bool:
+    """Whether a failure is ONNX Runtime's: it has errors of its own and raises ``RuntimeError`` for the rest."""
+    return isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
 
 
 def wants_memory(error: Exception) -> bool:
@@ -101,5 +106,6 @@ class Watch:
             thread.join()
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def first_line(error: BaseException) -> str:
+    """What ONNX Runtime says first, for a sentence around it."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")

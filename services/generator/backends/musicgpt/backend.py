@@ -18,6 +18,7 @@ from services.generator.backends.musicgpt.patience import Patience
 from services.generator.backends.musicgpt.run import Run, TooSlow
 from services.generator.backends.musicgpt.screen import DOWNLOADING, GENERATING
 from services.generator.models.consent import Consent
+from services.generator.models.store import models_folder
 from services.generator.wording import seconds_of_bars, wording
 from shared.audio_files import read_audio
 from shared.errors import AudioFileError, BackendError, BackendUnavailable, JobRefused
@@ -45,8 +46,7 @@ class MusicGptBackend:
     def __init__(self, paths: Paths, settings: GeneratorSettings) -> None:
         self._paths, self._settings = paths, settings
         self._patience = Patience(paths.state / "musicgpt.json")
-        root = Path(settings.models_path).expanduser() if settings.models_path else paths.models
-        self._consent = Consent(root)
+        self._consent = Consent(models_folder(paths, settings.models_path))
 
     @property
     def name(self) -> str:
