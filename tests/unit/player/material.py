@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from services.player.engine import Engine
+from services.player.gains import STOP_FRAMES
 from services.player.moves import MoveRequest
 from services.player.samples import Samples
 from services.player.store import LoadedLoop
@@ -90,6 +91,27 @@ def render(engine: Engine, frames: int, block: int = 960) -> tuple[Audio, Audio]
         stop = min(frames, start + block)
         engine.render(tap[start:stop], out[start:stop])
     return tap, out
+
+
+def engine_of(first: LoadedLoop, *others: LoadedLoop, **fields: object) -> Engine:
+    """An engine that plays ``first`` and holds the others, all in its queue."""
+    queue = tuple(held.loop for held in (first, *others))
+    engine = Engine(first, wanted(**({"queue": queue} | fields)), at_once)
+    for held in others:
+        engine.add(held)
+    return engine
+
+
+def begun(first: LoadedLoop, *others: LoadedLoop, **fields: object) -> Engine:
+    """The same after its fade-in."""
+    engine = engine_of(first, *others, **fields)
+    render(engine, STOP_FRAMES)
+    return engine
+
+
+def going_round(held: LoadedLoop, start: int, frames: int) -> Audio:
+    """What the loop sounds like when it goes round."""
+    return np.take(audio_of(held), np.arange(start, start + frames), axis=0, mode="wrap")
 
 
 def written(folder: Path, record: Loop, audio: Audio) -> Loop:
