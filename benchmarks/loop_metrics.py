@@ -19,6 +19,7 @@ from scipy.signal import butter, sosfilt
 
 Samples = NDArray[np.float64]
 CLICK = 1.5
+ORDER = 20
 
 
 @dataclass(frozen=True)
@@ -129,19 +130,22 @@ def _mel(size: int, rate: int) -> Samples:
 
 
 def _click(channel: Samples, rate: int, answer: Answer) -> float:
-    around, order = round(0.025 * rate), 20
+    around = round(0.025 * rate)
     crossfade = min(answer.crossfade, answer.start, answer.end - answer.start)
     joined = rendered(channel, answer, around, around)
-    if joined.std() < 1e-5:
+    index = np.arange(ORDER, len(joined))
+    return surprise(joined, (index >= around - crossfade) & (index < around + ORDER))
+
+
+def surprise(joined: Samples, across: NDArray[np.bool_]) -> float:
+    """The largest linear prediction error (order 20) where ``across``, one flag for each sample from the 21st on, over
+    the largest elsewhere, from where the weights are too; above `CLICK` it clicks."""
+    if joined.std() < 1e-5 or (~across).sum() < 4 * ORDER:
         return 0.0
-    windows = np.lib.stride_tricks.sliding_window_view(joined, order + 1)
+    windows = np.lib.stride_tricks.sliding_window_view(joined, ORDER + 1)
     past, now = windows[:, :-1], windows[:, -1]
-    index = np.arange(order, len(joined))
-    across = (index >= around - crossfade) & (index < around + order)
-    if (~across).sum() < 4 * order:
-        return 0.0
     gram = past[~across].T @ past[~across]
-    gram += 1e-6 * np.trace(gram) / order * np.eye(order)
+    gram += 1e-6 * np.trace(gram) / ORDER * np.eye(ORDER)
     error = np.abs(now - past @ np.linalg.solve(gram, past[~across].T @ now[~across]))
     return float(error[across].max() / (error[~across].max() + 1e-3))
 

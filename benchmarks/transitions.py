@@ -26,6 +26,7 @@ from click import option as click_option
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from benchmarks.loop_metrics import ORDER, surprise
 from services.analyzer.key import parse_key
 from services.analyzer.loudness import k_weighted, true_peak
 from services.analyzer.making import FinishedLoop, make_loop
@@ -142,25 +143,16 @@ def drift(plan: Plan, audio: Audio, origin: int, beat: float) -> tuple[list[floa
 
 
 def click(before: Audio, after: Audio, own: Audio) -> float:
-    """Linear prediction error (order 20) across a join over the largest within 25 ms; above 1.5 it clicks. Where the
-    loop itself strikes at that place, in the middle of ``own``, its own figure is what the join is held against."""
-    found = max(_surprise(np.concatenate([before, after])[:, side]) for side in (0, 1))
-    usual = max(_surprise(own[:, side]) for side in (0, 1))
-    return found / max(1.0, usual)
+    """How far a join stands out of what lies around it; above 1.5 it clicks. Where the loop itself strikes at that
+    place, in the middle of ``own``, its own figure is what the join is held against."""
+    return _stands_out(np.concatenate([before, after])) / max(1.0, _stands_out(own))
 
 
-def _surprise(joined: NDArray[np.float32]) -> float:
-    order, middle = 20, len(joined) // 2
-    if joined.std() < 1e-5:
-        return 0.0
-    windows = np.lib.stride_tricks.sliding_window_view(joined.astype(np.float64), order + 1)
-    past, now = windows[:, :-1], windows[:, -1]
-    index = np.arange(order, len(joined))
-    across = (index >= middle) & (index < middle + order)
-    gram = past[~across].T @ past[~across]
-    gram += 1e-6 * np.trace(gram) / order * np.eye(order)
-    error = np.abs(now - past @ np.linalg.solve(gram, past[~across].T @ now[~across]))
-    return float(error[across].max() / (error[~across].max() + 1e-3))
+def _stands_out(joined: Audio) -> float:
+    """How far the twenty samples after the middle stand out, at either ear."""
+    index, middle = np.arange(ORDER, len(joined)), len(joined) // 2
+    across = (index >= middle) & (index < middle + ORDER)
+    return max(surprise(joined[:, side].astype(np.float64), across) for side in range(joined.shape[1]))
 
 
 def untouched(first: tuple[Loop, Audio], second: tuple[Loop, Audio], plan: Plan, change: Audio) -> bool:
