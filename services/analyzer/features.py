@@ -40,8 +40,6 @@ class Features:
     """``(frames, 6)``, low to high."""
     chroma: Floats
     """``(frames, 12)`` from C, amplitudes before normalisation."""
-    level: Floats
-    """Mean of the log-mel bands, decibels."""
     power: Doubles
     """K-weighted power of each frame."""
     typical: float
@@ -102,7 +100,6 @@ def describe(sound: Sound) -> Features:
         vectors=vectors,
         flux=flux,
         chroma=chroma,
-        level=level,
         power=loud.astype(np.float64),
         typical=_typical(vectors),
         flatness=flatness,

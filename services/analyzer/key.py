@@ -75,11 +75,18 @@ def parse_key(name: str) -> tuple[int, bool] | None:
     return NAMES.index(spelled), rest in ("m", "min", "minor")
 
 
-def related(first: str, second: str) -> bool:
-    """Whether two keys share all but at most one of their notes: equal, relative, or a fifth apart."""
+def key_distance(first: str, second: str) -> int | None:
+    """Steps on the circle of fifths between two keys, a relative key counting as the same; None if one is no key."""
     one, other = parse_key(first), parse_key(second)
     if one is None or other is None:
-        return False
+        return None
     # A minor key shares its notes with the major key a minor third above; fifths order the twelve note sets.
-    fifths = [(7 * (tonic + (3 if minor else 0))) % 12 for tonic, minor in (one, other)]
-    return min((fifths[0] - fifths[1]) % 12, (fifths[1] - fifths[0]) % 12) <= 1
+    hours = [(7 * (tonic + (3 if minor else 0))) % 12 for tonic, minor in (one, other)]
+    steps = abs(hours[0] - hours[1])
+    return min(steps, 12 - steps)
+
+
+def related(first: str, second: str) -> bool:
+    """Whether two keys share all but at most one of their notes: equal, relative, or a fifth apart."""
+    steps = key_distance(first, second)
+    return steps is not None and steps <= 1

@@ -183,4 +183,4 @@ def _bands(size: int, rate: int) -> tuple[Floats, Floats]:
         if not len(inside):
             inside = np.array([np.abs(bins - np.sqrt(edges[band] * edges[band + 1])).argmin()])
         weights[inside, band] = 1 / len(inside)
-    return weights.astype(np.float32), np.hanning(size).astype(np.float32).astype(np.float32)
+    return weights.astype(np.float32), np.hanning(size).astype(np.float32)

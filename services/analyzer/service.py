@@ -193,11 +193,7 @@ class Analyzer:
                 problem = str(error)
                 log.warning("%s", problem)
             seconds = time.perf_counter() - began
-            self._loop.call_soon(
-                lambda clip=clip, receipt=receipt, problem=problem, seconds=seconds: self._finish(  # type: ignore[misc]
-                    clip, receipt, problem, seconds
-                )
-            )
+            self._loop.call_soon(partial(self._finish, clip, receipt, problem, seconds))
 
     # -- description thread -------------------------------------------------------------------------------------------
 

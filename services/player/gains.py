@@ -58,10 +58,6 @@ class Ramp:
         self._from, self._to = self.gain, target
         self._at, self._length = 0, frames if target != self._from else 0
 
-    def skip(self, frames: int) -> None:
-        """Let ``frames`` pass unheard."""
-        self._at = min(self._length, self._at + frames)
-
     def apply(self, out: Audio) -> None:
         """Multiply ``out`` [shape=(n, channels)] by the next ``n`` gains."""
         done = 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from services.analyzer.key import parse_key
+from services.analyzer.key import related
 from shared.music import Loop, Transition
 from shared.units import STATION_RATE
 
@@ -108,16 +108,6 @@ def plan_transition(first: Loop, second: Loop, style: Style = "smart", exit_afte
     return locked or _unlocked(pair, "fade", why)
 
 
-def key_distance(first: str, second: str) -> int | None:
-    """Steps on the circle of fifths between two keys, a relative key counting as the same; None if one is no key."""
-    one, other = parse_key(first), parse_key(second)
-    if one is None or other is None:
-        return None
-    hours = [(7 * (tonic + (3 if minor else 0))) % 12 for tonic, minor in (one, other)]
-    steps = abs(hours[0] - hours[1])
-    return min(steps, 12 - steps)
-
-
 def _stretch(loop: Loop, after: int) -> Stretch | None:
     """The section in which frame ``after`` lies (the first one for 0), or the whole loop; None without a grid."""
     if loop.sections:
@@ -175,8 +165,7 @@ def _keys(first: Loop, second: Loop) -> str:
             return f"the key of {_name(loop)} is not known"
     assert first.key is not None
     assert second.key is not None
-    steps = key_distance(first.key, second.key)
-    if steps is None or steps > 1:
+    if not related(first.key, second.key):
         return f"{first.key} and {second.key} are no neighbours"
     return ""
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.analyzer.key import key_distance
 from services.analyzer.loudness import true_peak
 from services.analyzer.transitions import Plan, plan_transition, render_transition
-from services.analyzer.transitions.plan import STRETCH_LIMIT, key_distance
+from services.analyzer.transitions.plan import STRETCH_LIMIT
 from services.analyzer.transitions.stretch import stretched
 from services.analyzer.transitions.work import handle_prepare
 from shared.audio_files import read_audio, snap_to_grid, write_wav
