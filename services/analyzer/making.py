@@ -19,6 +19,7 @@ from services.analyzer.quality import check_clip, check_request
 from services.analyzer.records import FoundLoop, Rejection
 from services.analyzer.resampling import resample_loop, to_stereo
 from services.analyzer.seam import bake
+from services.analyzer.sound import listen
 from services.analyzer.verification import verify
 from shared.audio_files import snap_to_grid
 from shared.music import BeatGrid, Chord, Jump, Loop, Recipe, Section, Truth
@@ -186,10 +187,10 @@ def finish(
 
 
 def _composed(audio: Audio, rate: int, truth: Truth, target_lufs: float) -> FinishedLoop | Rejection:
-    study = study_clip(audio, rate)
-    if isinstance(study, Rejection):
-        return study
-    fault = verify(study.sound, truth)
+    sound = listen(audio, rate)
+    if isinstance(sound, Rejection):
+        return sound
+    fault = verify(sound, truth)
     if fault is not None:
         return fault
     length = truth.loop_end - truth.loop_start
@@ -202,9 +203,9 @@ def _composed(audio: Audio, rate: int, truth: Truth, target_lufs: float) -> Fini
 
     found_key = None
     if truth.key is None:
-        low = study.sound.low[truth.loop_start // study.sound.factor :]
-        step = study.sound.rate / study.sound.factor / 4
-        found_key = find_key(pitch_classes(low, 4 * step, 0.0, step, int(length / study.sound.factor / step)))
+        low = sound.low[truth.loop_start // sound.factor :]
+        step = rate / sound.factor / 4
+        found_key = find_key(pitch_classes(low, 4 * step, 0.0, step, int(length / sound.factor / step)))
     grid = truth.grid
     return _described(
         level,
