@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -121,10 +122,23 @@ def read_audio(path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, 
         raise AudioFileError(f"{path} cannot be read as audio ({_cause(error)}).") from error
 
 
-def read_within(folder: Path, path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, int]:
-    """Read a file that another process named; a path outside ``folder`` is refused, links included."""
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise AudioFileError(f"{path} lies outside {folder} and is refused.")
+def within(folders: Iterable[Path], path: Path) -> Path:
+    """Where a file lies that another process named.
+
+    Raises
+    ------
+    AudioFileError
+        Outside all of ``folders``, links included.
+    """
+    resolved = path.resolve()
+    if not any(resolved.is_relative_to(folder.resolve()) for folder in folders):
+        raise AudioFileError(f"{path} lies outside the station's folders and is refused.")
+    return resolved
+
+
+def read_within(folders: Iterable[Path], path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, int]:
+    """Read a file that another process named; raises as ``within`` and ``read_audio`` do."""
+    within(folders, path)
     return read_audio(path, max_seconds=max_seconds)
 
 

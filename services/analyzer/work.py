@@ -82,7 +82,7 @@ def _read(clip: Clip, attachment: bytes | None, places: Places) -> tuple[Audio, 
         return from_bytes(attachment)
     if clip.path is None:
         raise AudioFileError("The clip came without its audio.")
-    return read_within(places.cache, Path(clip.path))
+    return read_within((places.cache,), Path(clip.path))
 
 
 def _map_loop(path: Path, places: Places, loop: FinishedLoop) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import random
 from pathlib import Path
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 RETURN_FRAMES = STATION_RATE // 20
 """Whoever was in the middle of a song waits for no gentle beginning."""
 _SIGN = "player.sounding"
-_M_MMAP_THRESHOLD = -3
 
 
 class Sign:
@@ -73,9 +71,3 @@ def first_loop(wanted: Wanted, folders: tuple[Path, ...], pool: Pool) -> LoadedL
         except AudioFileError as error:
             log.info("%s", error)
     return any_startup_loop(random.Random())
-
-
-def return_memory() -> None:
-    """Have glibc give large arrays back when they go: by itself it keeps more for itself with each one that went."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 16)

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from services.player import priority
-from services.player.beginning import RETURN_FRAMES, Sign, first_loop, last_wanted, return_memory
+from services.player.beginning import RETURN_FRAMES, Sign, first_loop, last_wanted
 from services.player.engine import Engine
 from services.player.librarian import ROOM_FRAMES
 from services.player.manners import Manners
@@ -43,6 +43,7 @@ from shared.bus import Received
 from shared.errors import OutputError
 from shared.messages import LoopReady, PlayerHello, Status, TransitionReady, Wanted
 from shared.paths import Paths
+from shared.runtime import memory
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.settings import Settings
 from shared.settings.watch import SettingsWatch
@@ -52,6 +53,8 @@ log = logging.getLogger(__name__)
 
 SPARE_CHUNKS = 48
 """Memory beside that for loops: two moves, a rendered change, the ends of chunks that loops do not fill."""
+ARRAY_BYTES = 1 << 16
+"""From here on a block goes back to the system when it is freed: what is read and worked out here is large and rare."""
 _LOOK_S = 0.1
 _HELLO_S = 0.5
 _SETTINGS_S = 1.0
@@ -59,7 +62,7 @@ _SETTINGS_S = 1.0
 
 def run(paths: Paths, settings: Settings) -> None:
     """Play until SIGTERM or SIGINT."""
-    return_memory()
+    memory.keep_flat(ARRAY_BYTES)
     priority.take()
     if "a52" not in settings.player.output_device:
         leave_out_the_encoder(paths.runtime / "alsa")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from services.player.samples import Pool, Samples
+from shared.audio_files import within
 from shared.errors import AudioFileError
 from shared.music import Loop, Transition
 from shared.units import STATION_CHANNELS, STATION_RATE
@@ -76,9 +77,7 @@ def load_transition(transition: Transition, folders: tuple[Path, ...], pool: Poo
 def _read(path: Path, folders: tuple[Path, ...], frames: int, pool: Pool | None, *, shortest_s: float) -> Samples:
     import soundfile
 
-    resolved = path.resolve()
-    if not any(resolved.is_relative_to(folder.resolve()) for folder in folders):
-        raise AudioFileError(f"{path} lies outside the station's folders and is refused.")
+    resolved = within(folders, path)
     if not resolved.is_file():
         raise AudioFileError(f"{path} is missing.")
     try:

@@ -21,12 +21,12 @@ ARENAS = 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
-def keep_flat() -> None:
+def keep_flat(mapped_from: int = MAPPED_FROM) -> None:
     """Fix the allocator's thresholds for this process; without effect where the C library is not glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return
-    mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
+    mallopt(_M_MMAP_THRESHOLD, mapped_from)
     mallopt(_M_TRIM_THRESHOLD, MAPPED_FROM)
     mallopt(_M_ARENA_MAX, ARENAS)
 

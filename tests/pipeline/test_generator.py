@@ -35,7 +35,7 @@ def test_a_job_becomes_a_clip_under_the_cache(ends: Ends, paths: Paths) -> None:
     clip = ends.clip[0].message
     assert isinstance(clip, Clip)
     assert clip.path is not None
-    samples, rate = read_within(paths.cache, Path(clip.path))
+    samples, rate = read_within((paths.cache,), Path(clip.path))
     assert (
         (len(samples), rate, samples.shape[1]) == (clip.frames, clip.sample_rate, clip.channels) == (128_000, 32_000, 1)
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.analyzer.transitions.plan import plan_transition
 from services.analyzer.transitions.render import render_transition
-from shared.audio_files import read_audio, write_wav
+from shared.audio_files import read_within, write_wav
 from shared.errors import AudioFileError
 from shared.messages import Prepare, TransitionFailed, TransitionReady
 from shared.music import Loop
@@ -40,10 +40,7 @@ def handle_prepare(
 
 
 def _read(loop: Loop, folders: tuple[Path, ...]) -> Audio:
-    path = Path(loop.path)
-    if not any(path.resolve().is_relative_to(folder.resolve()) for folder in folders):
-        raise AudioFileError(f"{path} lies outside the station's folders and is refused.")
-    audio, rate = read_audio(path)
+    audio, rate = read_within(folders, Path(loop.path))
     if rate != STATION_RATE or len(audio) != loop.frames or audio.shape[1] != 2:
-        raise AudioFileError(f"{path} is not the loop that was announced.")
+        raise AudioFileError(f"{loop.path} is not the loop that was announced.")
     return audio
