@@ -3,8 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 TOOLS := .venv-dev
 BIN := $(TOOLS)/bin
-# Most tests wait for real processes: two at a time take half as long.
-WORKERS := --numprocesses 2 --dist loadfile
+# Many tests wait for real processes, those of whole stations longest: several at a time, and in the order they stand in.
+WORKERS := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help start test check format bench lock clean environment tools

@@ -24,11 +24,11 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStation]:
 
 def change(station: WholeStation) -> tuple[str, str]:
     """Have the next song come, wait a second more; returns what sounded before and what sounds."""
-    before = station.heard[-1].loop_id
+    before = station.playing.loop_id
     assert station.ask("skip")["ok"]
-    station.until(lambda: station.heard[-1].loop_id != before, "the song changes")
+    station.until(lambda: station.playing.loop_id != before, "the song changes")
     station.watch(1.0)
-    return before, station.heard[-1].loop_id
+    return before, station.playing.loop_id
 
 
 def entry(station: WholeStation, loop_id: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_a_second_after_the_change_like_and_dislike_mean_the_song_before(station
     before, now = change(station)
     assert station.ask("dislike", "--previous")["loop"]["loop_id"] == before
     station.watch(0.5)
-    assert station.heard[-1].loop_id == now
+    assert station.playing.loop_id == now
     assert before not in station.controller.queue
     assert entry(station, before)["disliked"]
     assert station.gaps() == 0
@@ -55,28 +55,28 @@ def test_a_second_after_the_change_again_plays_the_song_before(station: WholeSta
     before, _ = change(station)
     answer = station.ask("again", "--previous")
     assert (answer["loop"]["loop_id"], answer["made"]) == (before, False)
-    station.until(lambda: station.heard[-1].loop_id == before, "the song before, again", 20)
+    station.until(lambda: station.playing.loop_id == before, "the song before, again", 20)
 
 
 def test_a_loop_that_is_asked_for_plays_from_the_library_within_a_bar(station: WholeStation) -> None:
     kept = station.paths.library
     station.until(lambda: len(list(kept.glob("*.flac"))) >= 2, "audio in the library")
-    sounding = station.heard[-1].loop_id
+    sounding = station.playing.loop_id
     wanted = next(path.stem for path in sorted(kept.glob("*.flac")) if path.stem != sounding)
     assert station.ask("play", wanted)["loop"]["loop_id"] == wanted
-    station.until(lambda: station.heard[-1].loop_id == wanted, "the loop that was asked for", 15)
+    station.until(lambda: station.playing.loop_id == wanted, "the loop that was asked for", 15)
     history = station.ask("library", "history")["heard"]
     station.until(lambda: station.ask("library", "history")["heard"][0]["loop_id"] == wanted, "it is in the history")
     assert len(history) >= 3
 
 
 def test_a_disliked_loop_that_sounds_is_left_at_once(station: WholeStation) -> None:
-    sounding = station.heard[-1].loop_id
+    sounding = station.playing.loop_id
     assert station.ask("dislike")["loop"]["loop_id"] == sounding
-    station.until(lambda: station.heard[-1].loop_id != sounding, "it is left", 15)
+    station.until(lambda: station.playing.loop_id != sounding, "it is left", 15)
     assert station.ask("back")["ok"]
     station.watch(3.0)
-    assert station.heard[-1].loop_id != sounding
+    assert station.playing.loop_id != sounding
     assert station.cli("play", sounding).returncode == 1
 
 

@@ -29,7 +29,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStation]:
         running.until(running.is_up, "all five services report")
         assert running.ask("start", "minimal techno, 150 bpm")["ok"]
         assert running.ask("hold", "on")["ok"]
-        running.until(lambda: running.heard[-1].bridge and running.heard[-1].epoch == 2, "the prompt's first loop")
+        running.until(lambda: running.playing.bridge and running.playing.epoch == 2, "the prompt's first loop")
         running.until(lambda: running.player.song_frames > CHANGED * STATION_RATE, "the change is over")
         running.samples = []  # from within the song's first pass on: the first two are the loop as it is
         yield running
@@ -106,7 +106,7 @@ def test_a_second_after_a_change_the_late_ears_have_the_right_loops(station: Who
         station.cli("skip")
         station.until(lambda before=heard: len(station.heard) > before, "a change of song")  # type: ignore[misc]
         station.watch(1.0)
-        before, now = station.heard[-2].loop_id, station.heard[-1].loop_id
+        before, now = station.heard[-2].loop_id, station.playing.loop_id
         asked = len(station.samples) * 960
         last = station.ask("save", "last.flac", "--last", "4s", "--force")
         answered = len(station.samples) * 960

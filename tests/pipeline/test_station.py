@@ -35,8 +35,8 @@ def test_a_new_prompt_is_heard_without_a_gap_and_the_old_is_kept(station: WholeS
     kept, epoch = station.controller.library_loops, station.controller.epoch
     assert station.ask("start", "minimal techno at night")["ok"]
     station.until(lambda: station.controller.epoch == epoch + 1, "the prompt's epoch")
-    station.until(lambda: station.heard[-1].epoch == epoch + 1, "a loop for the new prompt")
-    loop = station.heard[-1]
+    station.until(lambda: station.playing.epoch == epoch + 1, "a loop for the new prompt")
+    loop = station.playing
     assert loop.recipe is not None
     assert loop.recipe.prompt == "minimal techno at night"
     assert station.controller.library_loops > kept

@@ -95,9 +95,13 @@ def _session(terminal: Terminal, home: Path, folder: Path, time: int) -> None:
     terminal.sees("start")
     terminal.presses("c")
     terminal.sees("gives up the line", "infini>")
-    terminal.types("key\t")
-    terminal.sees("s")
-    terminal.says("", "may join")
+    # Another word each time: what the history suggests looks like what Tab completes.
+    begun, rest, answer = (("comp", "letion", "Say which shell|_INFINILOOP_COMPLETE"), ("sett", "ings", "volume"))[
+        time - 1
+    ]
+    terminal.types(f"{begun}\t")
+    terminal.sees(rest)
+    terminal.says("", answer)
 
 
 @pytest.fixture(scope="module")

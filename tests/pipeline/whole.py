@@ -134,6 +134,21 @@ class WholeStation:
     def is_up(self) -> bool:
         return set(self.statuses) >= set(SERVICES)
 
+    @property
+    def playing(self) -> Loop:
+        """What sounded last."""
+        return self.heard[-1]
+
+    def own_song(self) -> Loop:
+        """Wait for a song of the prompt that was given last, no bridge to it; returns it."""
+
+        def sounds() -> bool:
+            loop = self.playing
+            return loop.epoch == self.controller.epoch and not loop.bridge and not loop.startup
+
+        self.until(sounds, "a song of this prompt")
+        return self.playing
+
     def plays_fresh(self, *, after: int = 0) -> bool:
         """Whether a loop that was made here has sounded, of those heard from number ``after`` on."""
         return any(not loop.startup for loop in self.heard[after:])
