@@ -69,6 +69,10 @@ def _grown(job: Job, parent: Loop, offer: Capabilities) -> Job:
     )
 
 
+BRIDGES_AGAIN = 2
+"""So often a bridge that was refused is composed anew; then this prompt's first song is all that can be heard of it."""
+
+
 def wants_bridge(state: StationState, stock: Stock, foreman: Foreman, worker: Worker) -> bool:
     """Whether this worker can compose a bridge, and this prompt has nothing yet, neither made nor in the making.
 
@@ -81,7 +85,7 @@ def wants_bridge(state: StationState, stock: Stock, foreman: Foreman, worker: Wo
         and state.pace == "now"
         and (not state.growing or parent_of(state, stock, composer) is not None)
         and not stock.of_epoch(state.epoch)
-        and not any(lease.job.epoch == state.epoch for lease in foreman.leases.open)
+        and not any(lease.job.epoch == state.epoch and lease.phase != "cancelling" for lease in foreman.leases.open)
     )
 
 

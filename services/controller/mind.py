@@ -14,7 +14,7 @@ from services.controller.demand import Demand, View, bridge_note, weigh
 from services.controller.effects import Draw, Effect, Shelve, ToPlayer, Unshelve
 from services.controller.foreman import Foreman
 from services.controller.jobs import shaped
-from services.controller.making import next_job, wants_bridge
+from services.controller.making import BRIDGES_AGAIN, next_job, wants_bridge
 from services.controller.outlook import Surroundings, grows, view
 from services.controller.sleeping import SleepTimer
 from services.controller.state import StationState
@@ -154,6 +154,8 @@ class Mind:
                 done += self.foreman.receipt(message, now)
                 if lease is not None and lease.job.parent_recipe and lease.job.seed == lease.job.parent_recipe.seed:
                     self._barren(lease.job)
+                if lease is not None and lease.job.bridge and lease.job.job_id not in self.foreman.leases:
+                    done += self._bridge_again(lease.job, now)
             case LoopRefused():
                 self.unshelve([message.loop_id])
                 done.append(Unshelve(message.loop_id))
@@ -211,6 +213,15 @@ class Mind:
         """Nothing came of this job: if it was to grow out of a loop, the next one does not try that again."""
         if job.parent_clip and job.parent_clip == self.state.parent:
             self.state.parent, self.state.growing = "", 0
+
+    def _bridge_again(self, job: Job, now: float) -> list[Effect]:
+        """A bridge was refused: the song that was begun behind it, which has not come far, stands back for another."""
+        state = self.state
+        if job.epoch != state.epoch or state.pace != "now" or self.stock.of_epoch(state.epoch):
+            return []
+        state.bridges_refused += 1
+        self._dirty = True
+        return [] if state.bridges_refused > BRIDGES_AGAIN else self.foreman.call_back("a bridge comes first", now)
 
     def _hello(self, message: PlayerHello) -> list[Effect]:
         state = self.state

@@ -105,7 +105,7 @@ class Controller:
         self._player = loop.bus.connect(LOOPS)
         self._analyzer = loop.bus.connect(CLIPS)
         relay = loop.bus.status_relay(self._hear_status)
-        StatusReporter(loop, "controller", relay.publish, self.status)
+        StatusReporter(loop, "controller", relay.publish, self.status, by_work=True)
         loop.every(TICK_S, self._tick)
         loop.every(HEARTBEAT_S, self._heartbeat)
         loop.every(WANTED_AGAIN_S, self._send_wanted)

@@ -47,6 +47,8 @@ class StationState(msgspec.Struct, kw_only=True):
     """The first loop of this prompt, which later jobs are made to fit."""
     bridge_seed: int | None = None
     """Of this prompt's bridge, until its first song takes it."""
+    bridges_refused: int = 0
+    """For this prompt."""
     drawn: tuple[str, ...] = ()
     """Loops out of the library that play for this prompt, though they were made for an earlier one."""
     chosen: tuple[str, ...] = ()

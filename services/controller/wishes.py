@@ -24,7 +24,8 @@ def new_prompt(state: StationState, prompt: str, pace: Pace = "now") -> None:
     state.fresh, state.drawn, state.anchor = (), (), ""
     state.chosen, state.summoned = (), ""
     state.parent, state.growing = "", 0
-    state.hold, state.bridge_seed, state.pace = False, None, pace
+    state.hold, state.pace = False, pace
+    state.bridge_seed, state.bridges_refused = None, 0
     state.songs_heard, state.surprise = 0, False
 
 

@@ -9,6 +9,7 @@ import contextlib
 import heapq
 import itertools
 import logging
+import math
 import os
 import queue
 import resource
@@ -45,6 +46,9 @@ class ServiceLoop:
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._stopping = False
+        self._look: Callable[[], None] | None = None
+        self._look_due = math.inf
+        self._looked_at = self._apart = 0.0
         self._farewells: list[Callable[[], None]] = []
         self.bus.watch(self._woken.fileno(), self._drain)
 
@@ -71,6 +75,10 @@ class ServiceLoop:
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call once."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), 0.0, call))
+
+    def after_work(self, call: Callable[[], None], apart_s: float) -> None:
+        """Call whenever something was handled, at most once in ``apart_s``; while nothing comes, nothing is called."""
+        self._look, self._apart, self._look_due = call, apart_s, 0.0
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Have the loop's thread make this call; safe from any thread."""
@@ -109,12 +117,15 @@ class ServiceLoop:
 
     def turn(self, longest_s: float) -> None:
         """One round: wait at most ``longest_s``, handle what is there, make the calls that are due."""
-        for token in self.bus.wait(min(longest_s, self._until_next_timer())):
+        tokens = self.bus.wait(min(longest_s, self._until_next_timer()))
+        worked = bool(tokens)
+        for token in tokens:
             if isinstance(token, Link):
                 self._handle(token)
             else:
                 token()
         while not self._soon.empty():
+            worked = True
             self._soon.get()()
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now and not self._stopping:
@@ -122,7 +133,13 @@ class ServiceLoop:
             if interval:
                 # A machine that slept does not make up for the calls it missed.
                 heapq.heappush(self._timers, (max(due + interval, now), next(self._order), interval, call))
+            worked = True
             call()
+        if worked:
+            self._look_due = min(self._look_due, self._looked_at + self._apart)
+        if self._look is not None and now >= self._look_due:
+            self._looked_at, self._look_due = now, math.inf
+            self._look()
 
     def _handle(self, link: Link) -> None:
         handler, frame_handler = self._handlers.get(link), self._frame_handlers.get(link)
@@ -138,7 +155,8 @@ class ServiceLoop:
                 return
 
     def _until_next_timer(self) -> float:
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else _LONGEST_WAIT_S
+        due = min(self._timers[0][0] if self._timers else math.inf, self._look_due)
+        return min(_LONGEST_WAIT_S, max(0.0, due - time.monotonic()))
 
     def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -147,30 +165,47 @@ class ServiceLoop:
 
 
 class StatusReporter:
-    """Publishes a service's state: at once when it changed, at most 20 times a second, and once a second anyway."""
+    """Publishes a service's state: at once when it changed, at most 20 times a second, and once a second anyway.
+
+    Parameters
+    ----------
+    by_work : the state changes by what the loop handles alone, so that nothing is looked at while nothing comes.
+    """
 
     def __init__(
-        self, loop: ServiceLoop, service: str, publish: Callable[[Status], object], state: Callable[[], ServiceState]
+        self,
+        loop: ServiceLoop,
+        service: str,
+        publish: Callable[[Status], object],
+        state: Callable[[], ServiceState],
+        *,
+        by_work: bool = False,
     ) -> None:
         self._service, self._publish, self._state = service, publish, state
         self._began = time.monotonic()
-        self._sent_at = 0.0
         self._sent: ServiceState | None = None
-        loop.every(STATUS_SHORTEST_S, self._look)
+        if by_work:
+            loop.after_work(self._look, STATUS_SHORTEST_S)
+        else:
+            loop.every(STATUS_SHORTEST_S, self._look)
+        loop.every(STATUS_INTERVAL_S, lambda: self._tell(state()))
 
     def _look(self) -> None:
-        now, state = time.monotonic(), self._state()
-        if state != self._sent or now - self._sent_at >= STATUS_INTERVAL_S:
-            self._sent, self._sent_at = state, now
-            self._publish(
-                Status(
-                    service=self._service,
-                    pid=os.getpid(),
-                    uptime_s=round(now - self._began, 3),
-                    rss_bytes=resident_bytes(),
-                    state=state,
-                )
+        state = self._state()
+        if state != self._sent:
+            self._tell(state)
+
+    def _tell(self, state: ServiceState) -> None:
+        self._sent = state
+        self._publish(
+            Status(
+                service=self._service,
+                pid=os.getpid(),
+                uptime_s=round(time.monotonic() - self._began, 3),
+                rss_bytes=resident_bytes(),
+                state=state,
             )
+        )
 
 
 def resident_bytes() -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from services.controller.making import BRIDGES_AGAIN
+from shared.messages import Failed, Job
 from shared.music import Recipe
-from tests.unit.controller.conftest import COMPOSER, MUSICGEN, House, a_loop, jobs, one_job
+from tests.unit.controller.conftest import COMPOSER, MUSICGEN, House, a_loop, cancels, jobs, one_job
 
 
 def test_a_new_prompt_gets_a_composed_bridge_before_a_models_first_loop(bridging: House) -> None:
@@ -59,3 +61,54 @@ def test_the_composers_first_song_goes_on_with_its_bridge(bridging: House) -> No
     house.deliver(song)
     house.accept(song)
     assert one_job(house).seed != song.seed
+
+
+def refused(house: House, bridge: Job) -> tuple[Job, bool]:
+    """The bridge is refused while the song behind it is being made: that song, and whether it is called back."""
+    house.deliver(bridge)
+    (song,) = jobs(house.ready("w1", COMPOSER, MUSICGEN) or house.wait(5, alive=("w1",)))
+    assert not song.bridge
+    called_back = bool(cancels(house.reject(bridge)))
+    if called_back:
+        house.hear(Failed(job_id=song.job_id, token=song.token, reason="called back", retry=False), "w1")
+    return song, called_back
+
+
+def test_a_refused_bridge_is_composed_anew_before_the_song_which_goes_on_with_it(bridging: House) -> None:
+    house = bridging
+    house.note(house.station.start("deep sea", "", "", house.now))
+    (first,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
+    assert refused(house, first)[1]
+    (second,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
+    assert second.bridge
+    assert second.seed != first.seed
+    house.deliver(second)
+    house.accept(second)
+    assert [loop.bridge for loop in house.station.wanted.queue] == [True]
+    (song,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
+    assert (song.bridge, song.seed) == (False, second.seed)
+
+
+def test_bridges_that_are_refused_again_and_again_give_way_to_the_song(bridging: House) -> None:
+    house, bridges, called_back = bridging, 0, True
+    house.note(house.station.start("deep sea", "", "", house.now))
+    while called_back:
+        (bridge,) = jobs(house.ready("w1", COMPOSER, MUSICGEN) or house.wait(5, alive=("w1",)))
+        assert bridge.bridge
+        song, called_back = refused(house, bridge)
+        bridges += 1
+    assert bridges == 1 + BRIDGES_AGAIN
+    house.deliver(song)
+    house.accept(song)
+    assert [loop.bridge for loop in house.station.wanted.queue] == [False]
+
+
+def test_a_bridge_of_an_older_prompt_that_is_refused_disturbs_nothing(bridging: House) -> None:
+    house = bridging
+    house.note(house.station.start("deep sea", "", "", house.now))
+    (first,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
+    house.deliver(first)
+    house.note(house.station.start("high mountain", "", "", house.now))
+    (other,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
+    assert other.bridge
+    assert cancels(house.reject(first)) == []

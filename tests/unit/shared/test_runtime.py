@@ -79,6 +79,34 @@ def test_status_goes_out_on_change_and_every_second_at_most_twenty_times(paths: 
     assert sent[-1].rss_bytes > 1_000_000
 
 
+def test_a_status_that_follows_the_work_goes_out_on_change_and_is_not_looked_at_while_nothing_comes(
+    paths: Paths,
+) -> None:
+    loop = ServiceLoop(paths)
+    sent: list[tuple[float, Status]] = []
+    accepted, looks = [0], [0]
+
+    def state() -> AnalyzerStatus:
+        looks[0] += 1
+        return AnalyzerStatus(accepted=accepted[0])
+
+    changed_at: list[float] = []
+
+    def change() -> None:
+        accepted[0] += 1
+        changed_at.append(time.monotonic())
+
+    StatusReporter(loop, "analyzer", lambda status: sent.append((time.monotonic(), status)), state, by_work=True)
+    for each in range(3):
+        loop.after(0.3 + 0.01 * each, change)
+    loop.after(0.8, loop.stop)
+    loop.run()
+    told_at, last = sent[-1]
+    assert last.state == AnalyzerStatus(accepted=3)
+    assert told_at - changed_at[-1] < 0.2
+    assert looks[0] <= 5
+
+
 CHILD = """
 import os, sys, time
 with open(sys.argv[1], "a") as file:
