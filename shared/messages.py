@@ -38,6 +38,7 @@ PROMPT_LIMIT: Final = 2_000
 Text = Annotated[str, Meta(max_length=4_000)]
 Prompt = Annotated[str, Meta(min_length=1, max_length=PROMPT_LIMIT)]
 Kind: TypeAlias = Literal["clip", "continuation", "stream"]
+Insisted: TypeAlias = Literal["tempo", "key"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -91,6 +92,8 @@ class Job(Message, frozen=True, kw_only=True):
     bpm: Tempo | None = None
     key: str | None = None
     meter: str | None = None
+    insists: tuple[Insisted, ...] = ()
+    """What of tempo and key the listener has named: a clip that clearly has another is refused, not taken as it is."""
     seed: int | None = None
     parent_clip: Identifier | None = None
     splice_s: float | None = None
@@ -180,8 +183,8 @@ class Clip(Message, frozen=True, kw_only=True):
     truth: Truth | None = None
     asked_bpm: Tempo | None = None
     asked_key: str | None = None
-    insists: bool = False
-    """A clip that clearly has another tempo or key than was asked for is not wanted; else it is taken as it is."""
+    insists: tuple[Insisted, ...] = ()
+    """A clip that clearly has another tempo or key than this is refused; else it is taken as it is."""
     bridge: bool = False
     codes_path: str | None = None
     """Under the cache; the model's codes, so that a later clip can continue this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,6 +23,7 @@ from services.analyzer.seam import bake
 from services.analyzer.sound import listen
 from services.analyzer.verification import verify
 from shared.audio_files import snap_to_grid
+from shared.messages import Insisted
 from shared.music import BeatGrid, Chord, Jump, Loop, Recipe, Section, Truth
 from shared.units import STATION_RATE, Audio
 
@@ -98,7 +100,7 @@ def make_loop(
     wish: LengthWish | None = None,
     asked_bpm: float | None = None,
     asked_key: str | None = None,
-    insist: bool = True,
+    insist: Collection[Insisted] = ("tempo", "key"),
     target_lufs: float = TARGET_LUFS,
     noisy_tail: bool = False,
 ) -> FinishedLoop | Rejection:
@@ -111,7 +113,7 @@ def make_loop(
     truth : what a composed clip says of itself; it is verified, and nothing is searched or baked
     wish : how long the loop should be
     asked_bpm, asked_key : what the clip was asked to be; a tempo that is near is brought to the asked one
-    insist : a clip that clearly has another tempo or key is rejected, not taken as it is
+    insist : a clip that clearly has another tempo or key than this is rejected, not taken as it is
     target_lufs : integrated loudness of the result
     noisy_tail : the last second is not used
     """
@@ -125,7 +127,9 @@ def make_loop(
     found = fault or search(study, wish or LengthWish())
     if isinstance(found, Rejection):
         return found
-    fault = check_request(found.metre, found.key, asked_bpm, asked_key) if insist else None
+    fault = check_request(
+        found.metre, found.key, asked_bpm if "tempo" in insist else None, asked_key if "key" in insist else None
+    )
     if fault is not None:
         return fault
     stretch = stretch_for(found.metre, asked_bpm)

@@ -106,6 +106,7 @@ def _wish(clip: Clip) -> LengthWish:
 
 
 def _refused(clip: Clip, why: Rejection, *, damaged: bool) -> ClipRejected:
+    log.info("Clip %s becomes no loop (%s): %s", clip.job_id, why.code, why.reason)
     return ClipRejected(
         job_id=clip.job_id,
         token=clip.token,

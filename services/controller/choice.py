@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from random import Random
 
+from services.controller.named import named_key, named_tempo
 from shared.music import Loop
 
 QUEUE = 5
@@ -18,8 +19,6 @@ TEMPO_TOLERANCE = 0.06
 _PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 _KEY = re.compile(r"^([A-Ga-g])([#♯b♭]?)\s*(m|min|minor|maj|major|M)?$")
-_NAMED_TEMPO = re.compile(r"\b\d{2,3}\s*(?:bpm|beats per minute)\b", re.IGNORECASE)
-_NAMED_KEY = re.compile(r"\b[A-G][#♯b♭]?\s*(?:m\b|min\b|minor\b|maj\b|major\b)", re.IGNORECASE)
 
 
 def tempo_distance(first: float, second: float) -> float:
@@ -134,8 +133,8 @@ def ask_for(anchor: Loop | None, prompt: str, dice: Random) -> tuple[float | Non
     """
     if anchor is None:
         return None, None
-    bpm = None if anchor.bpm is None or _NAMED_TEMPO.search(prompt) else round(anchor.bpm * dice.uniform(0.97, 1.03), 1)
-    key = None if anchor.key is None or _NAMED_KEY.search(prompt) else neighbour(anchor.key, dice)
+    bpm = None if anchor.bpm is None or named_tempo(prompt) else round(anchor.bpm * dice.uniform(0.97, 1.03), 1)
+    key = None if anchor.key is None or named_key(prompt) else neighbour(anchor.key, dice)
     return bpm, key
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from services.controller.effects import Effect, ForgetClip, Measured, ToWorker
 from services.controller.leases import Counts, Ending, Lease, LeaseTable
 from services.controller.statistics import Attempt
-from services.controller.workers import FALLBACK, Trust, Worker, Workers, choose_backend
+from services.controller.workers import ASTRAY, FALLBACK, Trust, Worker, Workers, choose_backend
 from shared.messages import (
     Cancel,
     Capabilities,
@@ -117,8 +117,11 @@ class Foreman:
             self.trust.succeeded(lease.job.backend)
             done.append(Measured(_attempt(lease, "accepted", message.analysis_s)))
         else:
-            self.trust.rejected(lease.job.backend, f"a clip was rejected: {message.reason}", now)
-            self._next_job_at = now + self.trust.pause_s(lease.job.backend)
+            if message.code in ASTRAY:
+                self.trust.astray(lease.job.backend, message.reason, now)
+            else:
+                self.trust.rejected(lease.job.backend, f"a clip was rejected: {message.reason}", now)
+                self._next_job_at = now + self.trust.pause_s(lease.job.backend)
             done.append(Measured(_attempt(lease, message.code, message.analysis_s)))
         return done
 
@@ -150,6 +153,7 @@ class Foreman:
     def call_back(self, reason: str, now: float) -> list[Effect]:
         """Nothing that is being made is wanted any more."""
         self.changed = True
+        self.trust.new_words()
         return [
             ToWorker(worker, Cancel(job_id=lease.job.job_id, reason=reason))
             for lease in self.leases.open

@@ -151,6 +151,8 @@ class Mind:
                 done += self.foreman.receipt(message, now) + self._accepted(message.loop)
             case ClipRejected():
                 lease = self.foreman.leases.get(message.job_id)
+                if not message.damaged:
+                    self._charge(message, now)
                 done += self.foreman.receipt(message, now)
                 if lease is not None and lease.job.parent_recipe and lease.job.seed == lease.job.parent_recipe.seed:
                     self._barren(lease.job)
@@ -201,13 +203,13 @@ class Mind:
         self._dirty = True
         return [Shelve(self.stock.accept(loop))]
 
-    def _charge(self, message: ClipAccepted, now: float) -> None:
-        """Note what a loop has cost this machine."""
+    def _charge(self, message: ClipAccepted | ClipRejected, now: float) -> None:
+        """Note what a clip has cost this machine, whether or not music came of it."""
         lease = self.foreman.leases.get(message.job_id)
         if lease is not None:
-            loop = message.loop
             made_here = 0.0 if lease.worker.startswith(GUEST) else lease.cpu_s or lease.generation_s
-            self.around.workload.add(now, made_here + message.analysis_s, loop.frames / loop.sample_rate)
+            music_s = message.loop.frames / message.loop.sample_rate if isinstance(message, ClipAccepted) else 0.0
+            self.around.workload.add(now, made_here + message.analysis_s, music_s)
 
     def _barren(self, job: Job) -> None:
         """Nothing came of this job: if it was to grow out of a loop, the next one does not try that again."""

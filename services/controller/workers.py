@@ -16,6 +16,10 @@ GUEST = "lan-"
 """The links of generators on other machines begin so."""
 TROUBLE_FAILURES = 2
 TROUBLE_REJECTIONS = 4
+ASTRAY = ("wrong-tempo", "wrong-key")
+"""Rejections of clips that may be good music, but have not the tempo or the key that the listener's words name."""
+TRIES = 3
+"""So many clips in a row may be astray; then the words are given to another backend for a while."""
 FIRST_REST_S = 60.0
 LONGEST_REST_S = 960.0
 
@@ -106,12 +110,19 @@ class _Record:
     until: float = 0.0
     reason: str = ""
 
+    def rest(self, now: float) -> None:
+        self.until = now + min(LONGEST_REST_S, FIRST_REST_S * 2**self.rests)
+        self.rests += 1
+        self.failures = self.rejections = 0
+
 
 @dataclass
 class Trust:
     """Which backends failed lately; one that fails again and again rests for a while, longer each time."""
 
     _records: dict[str, _Record] = field(default_factory=dict)
+    _astray: dict[str, _Record] = field(default_factory=dict)
+    """The same for clips that miss the tempo or the key that these words name: no fault of the backend's elsewhere."""
 
     def failed(self, backend: str, reason: str, now: float) -> None:
         record = self._records.setdefault(backend, _Record())
@@ -119,7 +130,7 @@ class Trust:
         record.streak += 1
         record.reason = reason
         if record.failures >= TROUBLE_FAILURES:
-            self._rest(record, now)
+            record.rest(now)
 
     def rejected(self, backend: str, reason: str, now: float) -> None:
         record = self._records.setdefault(backend, _Record())
@@ -127,19 +138,34 @@ class Trust:
         record.streak += 1
         record.reason = reason
         if record.rejections >= TROUBLE_REJECTIONS:
-            self._rest(record, now)
+            record.rest(now)
+
+    def astray(self, backend: str, reason: str, now: float) -> None:
+        """A clip has another tempo or key than these words name; after ``TRIES`` in a row the backend rests."""
+        record = self._astray.setdefault(backend, _Record())
+        figures = reason.removeprefix("This clip ").rstrip(".")
+        record.reason = f"{record.reason}; {figures}" if record.rejections else figures
+        record.rejections += 1
+        if record.rejections >= TRIES:
+            record.rest(now)
 
     def succeeded(self, backend: str) -> None:
         self._records.pop(backend, None)
+        self._astray.pop(backend, None)
 
     def forget(self) -> None:
         """The listener asks anew: everybody gets another chance at once."""
         self._records.clear()
+        self._astray.clear()
+
+    def new_words(self) -> None:
+        """Another prompt: what did not hit the last one's tempo may hit this one's."""
+        self._astray.clear()
 
     def rests(self, backend: str, now: float) -> float:
         """Seconds for which this backend is not asked."""
-        record = self._records.get(backend)
-        return max(0.0, record.until - now) if record is not None else 0.0
+        found = (records[backend].until - now for records in (self._records, self._astray) if backend in records)
+        return max(0.0, *found, 0.0)
 
     def pause_s(self, backend: str) -> float:
         """How long to wait before the next job after so many rejections and failures in a row."""
@@ -147,14 +173,19 @@ class Trust:
         bad = 0 if record is None else min(record.streak, 7)
         return 0.0 if bad < 2 else min(60.0, 2.0 ** (bad - 1))
 
-    def reason(self, backend: str) -> str:
+    def complaint(self, backend: str, now: float) -> str:
+        """Why it rests, and for how long; or which try this is, where the last clip was astray."""
+        astray, rest = self._astray.get(backend), _span(self.rests(backend, now))
+        if astray is not None and astray.until > now:
+            return (
+                f"{backend} made {TRIES} clips, none as the words ask ({astray.reason}); it is asked again in {rest}."
+            )
+        if astray is not None and astray.rejections:
+            return f"The last clip was not as the words ask ({astray.reason}): try {astray.rejections + 1} of {TRIES}."
         record = self._records.get(backend)
-        return record.reason if record is not None else ""
-
-    def _rest(self, record: _Record, now: float) -> None:
-        record.until = now + min(LONGEST_REST_S, FIRST_REST_S * 2**record.rests)
-        record.rests += 1
-        record.failures = record.rejections = 0
+        if record is None or record.until <= now:
+            return ""
+        return f"{backend} failed ({record.reason.rstrip('.')}); it is asked again in {rest}."
 
 
 def choose_backend(wished: str, offered: Mapping[str, Capabilities], trust: Trust, now: float) -> tuple[str, str]:
@@ -166,10 +197,9 @@ def choose_backend(wished: str, offered: Mapping[str, Capabilities], trust: Trus
         usable = offer is not None and offer.available
         rest = trust.rests(name, now)
         if usable and not rest:
-            return name, f"{said} The {name} plays meanwhile." if said else ""
+            return name, f"{said} The {name} plays meanwhile." if said else trust.complaint(name, now)
         if usable:
-            why = trust.reason(name).rstrip(".")
-            said = said or f"{name} failed ({why}); it is asked again in {_span(rest)}."
+            said = said or trust.complaint(name, now)
         elif wished == name:
             reason = offer.reason if offer is not None and offer.reason else f"No generator here offers {name}."
             said = f"{name} cannot run: {reason}" if offer is not None else reason

@@ -117,6 +117,7 @@ def finished(task: Task, made: Made, *, local: bool) -> tuple[Clip, Done]:
         truth=made.truth,
         asked_bpm=job.bpm,
         asked_key=job.key,
+        insists=job.insists,
         bridge=job.bridge,
         codes_path=made.codes_path if local else None,
         min_loop=job.min_loop,

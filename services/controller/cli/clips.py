@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from services.controller.cli.progress import ProgressLine
+from services.controller.named import named_key, named_tempo
+from services.controller.workers import ASTRAY, TRIES
 from shared.errors import NoLoopError, UsageError
 from shared.messages import Job
 from shared.paths import Paths
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from shared.units import Audio
 
 FORMATS = {".wav": "wav", ".flac": "flac", ".ogg": "ogg", ".mp3": "mp3"}
-TRIES = 3
-"""Clips that are made at most for one that has the asked tempo and key."""
-WRONG = ("wrong-tempo", "wrong-key")
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def _finish(made: Made, job: Job, target: Target, loop: AnalyzerSettings | None,
             "bars": truth.bars if truth else None,
             "key": truth.key if truth else None,
         }
-        if truth is None and (job.bpm is not None or job.key):
+        if truth is None:
             samples, measured = _as_asked(samples, rate, job)
             facts |= measured
         facts["frames"] = len(samples)
@@ -166,16 +165,24 @@ def _finish(made: Made, job: Job, target: Target, loop: AnalyzerSettings | None,
 
 
 def _as_asked(samples: Audio, rate: int, job: Job) -> tuple[Audio, dict[str, Any]]:
-    """The clip in the asked tempo, and what was measured of it."""
+    """The clip in the asked tempo, and what was measured of it; nothing is measured where nothing was asked for."""
     from services.analyzer.asked import measure_clip
     from services.analyzer.records import Rejection
 
-    measured = measure_clip(samples, rate, job.bpm, job.key)
+    bpm, key = _asked(job)
+    if bpm is None and key is None:
+        return samples, {}
+    measured = measure_clip(samples, rate, bpm, key)
     if isinstance(measured, Rejection):
-        if measured.code in WRONG:
+        if measured.code in ASTRAY:
             raise _NotAsAsked(measured.reason)
         return samples, {}
     return measured.samples, {"bpm": measured.bpm, "key": measured.key, "stretch": round(measured.stretch, 5)}
+
+
+def _asked(job: Job) -> tuple[float | None, str | None]:
+    """Tempo and key as the options say, else as the prompt names them itself."""
+    return job.bpm or named_tempo(job.prompt), job.key or named_key(job.prompt)
 
 
 def _find_loop(samples: Audio, rate: int, made: Made, job: Job, wishes: AnalyzerSettings) -> FinishedLoop:
@@ -183,17 +190,18 @@ def _find_loop(samples: Audio, rate: int, made: Made, job: Job, wishes: Analyzer
     from services.analyzer.making import make_loop
     from services.analyzer.records import Rejection
 
+    bpm, key = _asked(job)
     finished = make_loop(
         samples,
         rate,
         truth=made.truth,
         wish=parse_wish(wishes.min_loop),
-        asked_bpm=job.bpm,
-        asked_key=job.key,
+        asked_bpm=bpm,
+        asked_key=key,
         target_lufs=wishes.loudness,
     )
     if isinstance(finished, Rejection):
-        if finished.code in WRONG:
+        if finished.code in ASTRAY:
             raise _NotAsAsked(finished.reason)
         raise NoLoopError(finished.reason)
     return finished

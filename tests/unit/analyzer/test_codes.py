@@ -10,7 +10,7 @@ import pytest
 from services.analyzer.work import Places, handle_clip
 from shared.audio_files import write_wav
 from shared.codes import KeptCodes
-from shared.messages import Clip, ClipAccepted
+from shared.messages import Clip, ClipAccepted, ClipRejected, Insisted
 from shared.music import Recipe
 from tests.unit.analyzer.music import groove
 
@@ -24,7 +24,9 @@ def places(tmp_path: Path) -> Places:
     return made
 
 
-def accepted(places: Places, codes: Path, asked_bpm: float | None = None) -> ClipAccepted:
+def answered(
+    places: Places, codes: Path | None, asked_bpm: float | None = None, insists: tuple[Insisted, ...] = ()
+) -> ClipAccepted | ClipRejected:
     music = groove(bpm=120.0, bars=9, rate=RATE)
     path = places.cache / "clip.wav"
     write_wav(path, music, RATE, subtype="FLOAT")
@@ -38,12 +40,26 @@ def accepted(places: Places, codes: Path, asked_bpm: float | None = None) -> Cli
         frames=len(music),
         channels=1,
         asked_bpm=asked_bpm,
+        insists=insists,
         min_loop="4",
-        codes_path=str(codes),
+        codes_path=str(codes) if codes else None,
     )
-    answer = handle_clip(clip, None, places, -16.0)
+    return handle_clip(clip, None, places, -16.0)
+
+
+def accepted(places: Places, codes: Path, asked_bpm: float | None = None) -> ClipAccepted:
+    answer = answered(places, codes, asked_bpm)
     assert isinstance(answer, ClipAccepted), answer
     return answer
+
+
+def test_a_tempo_is_refused_only_where_it_is_insisted_on(places: Places) -> None:
+    refused = answered(places, None, 80.0, ("tempo",))
+    assert isinstance(refused, ClipRejected)
+    assert refused.code == "wrong-tempo"
+    assert refused.figures["bpm"] == pytest.approx(120, rel=0.01)
+    for insists in ((), ("key",)):
+        assert isinstance(answered(places, None, 80.0, insists), ClipAccepted)
 
 
 @pytest.mark.parametrize("asked_bpm", [None, 124.0])

@@ -78,7 +78,7 @@ def test_another_tempo_is_refused_with_its_figures_or_taken_as_it_is(clip: Audio
     assert refused.figures["bpm"] == pytest.approx(120, rel=0.01)
     assert "120" in refused.reason
     assert "80" in refused.reason
-    assert np.array_equal(loop_of(clip, asked_bpm=80.0, insist=False).samples, plain.samples)
+    assert np.array_equal(loop_of(clip, asked_bpm=80.0, insist=()).samples, plain.samples)
 
 
 def test_a_whole_clip_is_measured_and_brought_to_the_tempo(clip: Audio) -> None:

@@ -18,7 +18,9 @@ CAN = (
 
 
 def job(number: int = 1, token: str = "t1", backend: str = "auto") -> Job:
-    return Job(job_id=f"j{number}", token=token, epoch=4, prompt="calm piano", backend=backend, bpm=80.0)
+    return Job(
+        job_id=f"j{number}", token=token, epoch=4, prompt="calm piano", backend=backend, bpm=80.0, insists=("tempo",)
+    )
 
 
 def made(number: int = 1) -> Made:
@@ -106,6 +108,7 @@ def test_a_job_becomes_a_clip_a_done_and_the_next_request(bench: Bench) -> None:
     (deliver,) = bench.finish()
     assert isinstance(deliver, Deliver)
     assert (deliver.clip.epoch, deliver.clip.asked_bpm, deliver.clip.frames) == (4, 80.0, 480_000)
+    assert deliver.clip.insists == ("tempo",)
     done, ready = [action.message for action in bench.worker.delivered(bench.now) if isinstance(action, Say)]
     assert done == Done(job_id="j1", token="t1", backend="composer", seconds=10.0, generation_s=2.0)
     assert isinstance(ready, Ready)
