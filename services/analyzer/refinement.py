@@ -33,6 +33,8 @@ LEAD_S: Final = 0.014
 """How long before an onset's steepest point a seam is put."""
 INAUDIBLE: Final = 0.5
 """Of the prediction error around a cut: below, nobody hears a click."""
+BROAD: Final = 0.3
+"""Correlation of the thinned waveforms above which the whole ones are worth a look."""
 EXACT: Final = 0.98
 """Correlation above which a repeat counts as the same recording."""
 
@@ -65,6 +67,9 @@ def match(sound: Sound, aligned: Aligned, shortest: int) -> Aligned:
         return aligned
     moved, likeness = found
     length = aligned.length + moved * sound.factor
+    if BROAD < likeness <= EXACT:
+        # A period is no whole number of the thinned samples: noise, bright to the last octave, tells so loudest.
+        length, likeness = _match_closely(sound, aligned.start, length, likeness)
     if likeness <= EXACT or not shortest <= length <= sound.frames - aligned.start:
         length = aligned.length
     return replace(aligned, length=length, likeness=likeness)
@@ -146,6 +151,17 @@ def _match(low: Floats, start: int, length: int, rate: float) -> tuple[int, floa
         return None
     moved, likeness = _correlate(low[first:last], low[first + length - reach : last + length + reach], reach)
     return moved, likeness
+
+
+def _match_closely(sound: Sound, start: int, length: int, likeness: float) -> tuple[int, float]:
+    """The same at the clip's own rate, within a thinned sample of what they told: a length, and the likeness there."""
+    context, reach = round(LIKENESS_S * sound.rate), sound.factor
+    first, last = max(0, start - context, reach - length), min(start + context, sound.frames - length - reach)
+    if last - first < context // 2:
+        return length, likeness
+    there = sound.mono(first + length - reach, last + length + reach)
+    moved, close = _correlate(sound.mono(first, last), there, reach)
+    return (length + moved, close) if close > likeness else (length, likeness)
 
 
 def _correlate(here: Floats, there: Floats, reach: int) -> tuple[int, float]:
