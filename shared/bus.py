@@ -121,10 +121,7 @@ class Link:
 
     def receive_frames(self) -> list[bytes] | None:
         """The next message's bare frames, or None."""
-        try:
-            return self._socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return None
+        return _receive(self._socket)
 
     @property
     def port(self) -> int:

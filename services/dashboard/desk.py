@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from services.dashboard.board import ALIVE_S
 from shared.bus import Received
 from shared.messages import Answer, Command
 from shared.runtime.service import ServiceLoop
 from shared.topology import COMMANDS
 
 ANSWER_WITHIN_S: Final = 20.0
-CONTROLLER_ALIVE_S: Final = 4.0
 _LOOK_S: Final = 0.25
 _MOST_PENDING: Final = 64
 
@@ -71,4 +71,4 @@ class CommandDesk:
             self._link = self._loop.on(self._loop.bus.connect(COMMANDS), self._answered)
 
     def _controller_is_there(self, now: float) -> bool:
-        return now - self._controller_heard_at < CONTROLLER_ALIVE_S
+        return now - self._controller_heard_at < ALIVE_S
