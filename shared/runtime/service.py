@@ -135,11 +135,12 @@ class ServiceLoop:
                 heapq.heappush(self._timers, (max(due + interval, now), next(self._order), interval, call))
             worked = True
             call()
-        if worked:
-            self._look_due = min(self._look_due, self._looked_at + self._apart)
-        if self._look is not None and now >= self._look_due:
-            self._looked_at, self._look_due = now, math.inf
-            self._look()
+        if self._look is not None:
+            if worked:
+                self._look_due = min(self._look_due, self._looked_at + self._apart)
+            if now >= self._look_due:
+                self._looked_at, self._look_due = now, math.inf
+                self._look()
 
     def _handle(self, link: Link) -> None:
         handler, frame_handler = self._handlers.get(link), self._frame_handlers.get(link)

@@ -13,7 +13,7 @@ _OURS = ("services", "shared")
 
 
 class Verbosity:
-    """Looks at the settings' file; a look costs one ``stat`` while nothing changes."""
+    """Looks at the settings' file; a look costs two ``stat`` while nothing changes."""
 
     def __init__(self, paths: Paths) -> None:
         from shared.settings import load

@@ -46,6 +46,17 @@ def test_messages_reach_their_handler(paths: Paths) -> None:
     assert got[0] == LoopLoaded(loop_id="l1")
 
 
+def test_a_loop_waits_while_nothing_is_due(paths: Paths) -> None:
+    loop = ServiceLoop(paths)
+    loop.every(0.05, lambda: None)
+    turns, end = 0, time.monotonic() + 0.4
+    while time.monotonic() < end:
+        loop.turn(0.5)
+        turns += 1
+    loop.close()
+    assert turns <= 12
+
+
 def test_another_thread_wakes_the_loop(paths: Paths) -> None:
     loop = ServiceLoop(paths)
     threads: list[int] = []
