@@ -83,3 +83,11 @@ def test_a_nudged_prompt_is_understood_like_the_words() -> None:
     assert "role:drums" in plan.unwanted
     assert nudge_prompt(prompt, "no drums, slower") == prompt + ", slower"
     assert planned(nudge_prompt(prompt, "slower")).bpm < plan.bpm
+
+
+def test_accents_make_no_difference() -> None:
+    prompt = nudge_prompt("lo-fi", "più lento")
+    assert nudge_prompt(prompt, "più lento") == "lo-fi, più lento, più lento"
+    without = changed("senza percussioni")[0]
+    assert without.unwanted == {"role:drums"}
+    assert not changed("più percussioni", without)[0].unwanted

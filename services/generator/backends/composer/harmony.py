@@ -19,7 +19,7 @@ def tones(chord: Chord, voicing: str) -> tuple[int, ...]:
         return ((chord.root + chord.third) % 12, (chord.root + chord.seventh) % 12, *classes[4:5])
     if voicing == "rootless":
         # The bass has the root; thirds, sevenths and colours are what is heard as the chord.
-        return (classes[1], *classes[2:5]) if len(classes) <= 5 else (classes[1], classes[3], *classes[4:6])
+        return classes[1:] if len(classes) <= 5 else (classes[1], *classes[3:6])
     if len(classes) > 4:
         return (classes[0], classes[1], classes[3], classes[-1])
     return classes

@@ -9,7 +9,7 @@ from dataclasses import replace
 from services.generator.backends.composer import theory
 from services.generator.backends.composer.plan import Plan
 from services.generator.backends.composer.prompt.figures import TEMPO_RANGE
-from services.generator.backends.composer.prompt.lexicon import find, lexicon
+from services.generator.backends.composer.prompt.lexicon import find, lexicon, plain
 from services.generator.backends.composer.prompt.understand import understand
 from services.generator.backends.composer.style import Style
 from shared.messages import PROMPT_LIMIT
@@ -47,7 +47,7 @@ def nudge(plan: Plan, words: str, styles: Mapping[str, Style]) -> Plan:
         brightness=max(-1.5, min(1.5, plan.brightness + wishes.brightness)),
         lofi=max(0.0, min(1.0, plan.lofi + wishes.lofi)),
         wanted=tuple(dict.fromkeys((*kept, *wishes.wanted))),
-        unwanted=(plan.unwanted | refused) - called - _called_back(words),
+        unwanted=(plan.unwanted | refused) - called - (_roles(words) - refused),
         only=tuple(sorted(wishes.only)) or tuple(name for name in plan.only if name not in refused),
     )
 
@@ -57,11 +57,10 @@ def _names(entry: str) -> set[str]:
     return set(kind.names) if kind else {entry}
 
 
-def _called_back(words: str) -> frozenset[str]:
-    """Roles that the words name without refusing them: "more drums" after "no drums"."""
-    wishes = understand(words, {})
-    named = {f"role:{name}" for name, role in lexicon().roles.items() if find(role.words, words.casefold())}
-    return frozenset(named - wishes.unwanted)
+def _roles(words: str) -> frozenset[str]:
+    """Roles that the words name: "more drums" after "no drums" calls them back."""
+    bare = plain(words)
+    return frozenset(f"role:{name}" for name, role in lexicon().roles.items() if find(role.words, bare))
 
 
 def nudge_prompt(prompt: str, words: str) -> str:
@@ -81,5 +80,6 @@ def nudge_prompt(prompt: str, words: str) -> str:
 
 def _same(clause: str, said: list[str]) -> bool:
     """Only what is not relative can be said once and for all: "slower" twice is slower still."""
-    relative = any(find(mood.more, clause.casefold()) for mood in lexicon().moods.values())
+    bare = plain(clause)
+    relative = any(find(mood.more, bare) for mood in lexicon().moods.values())
     return not relative and any(re.sub(r"\s+", " ", clause.casefold()) == other.casefold() for other in said)

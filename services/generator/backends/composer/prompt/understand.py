@@ -63,9 +63,12 @@ def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
     words = lexicon()
     text = text[:_READ]
     bare = plain(text)
-    refused = _governed(words.grammar["no"], bare, words)
-    lessened = _governed(words.grammar["less"], bare, words)
-    mentions = [mention for mention in _mentions(bare, words) if not _inside(mention.start, lessened)]
+    named = _named(bare, words)
+    # Where nouns begin and end, the longest at each place.
+    known = {mention.start: mention.end for mention in sorted(named, key=lambda mention: mention.end)}
+    refused = _governed(words.grammar["no"], bare, words, known)
+    lessened = _governed(words.grammar["less"], bare, words, known)
+    mentions = [mention for mention in _meant(named) if not _inside(mention.start, lessened)]
     unwanted, wanted = _wishes(bare, mentions, words, refused)
     only = _only(bare, mentions, words, refused)
     style = _style(bare, styles, refused)
@@ -93,7 +96,8 @@ def understand(text: str, styles: Mapping[str, Style]) -> Wishes:
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
-def _mentions(bare: str, words: Lexicon) -> list[_Mention]:
+def _named(bare: str, words: Lexicon) -> list[_Mention]:
+    """Every phrase that names an instrument, a role or a piece of the kit."""
     found = [
         _Mention(start, end, instrument.names, entry)
         for entry, instrument in words.instruments.items()
@@ -105,10 +109,13 @@ def _mentions(bare: str, words: Lexicon) -> list[_Mention]:
             for name, entry in table.items()
             for start, end in find(entry.words, bare)
         ]
+    return found
+
+
+def _meant(named: list[_Mention]) -> list[_Mention]:
     # "electric piano" is no piano, and "drum and bass" neither: the longest phrase at a place is what is meant.
-    found.sort(key=lambda mention: (mention.start - mention.end, mention.start))
     kept: list[_Mention] = []
-    for mention in found:
+    for mention in sorted(named, key=lambda mention: (mention.start - mention.end, mention.start)):
         if all(mention.end <= other.start or mention.start >= other.end for other in kept):
             kept.append(mention)
     return sorted(kept, key=lambda mention: mention.start)
@@ -138,11 +145,10 @@ def _reaches(between: str) -> bool:
     return between.startswith(" ") and "," not in between and len(between.split()) <= 2
 
 
-def _governed(by: tuple[str, ...], bare: str, words: Lexicon) -> list[tuple[int, int]]:
+def _governed(by: tuple[str, ...], bare: str, words: Lexicon, known: Mapping[int, int]) -> list[tuple[int, int]]:
     """The stretches of text that a "no" or a "less" governs: its noun, and those joined to it by "and" or "or"."""
     grammar = words.grammar
     skipped, joined = set(grammar["skipped"]), set(grammar["joined"])
-    known = _known_starts(bare, words)
     spans = []
     for start, end in find(by, bare):
         at, reach = end, end
@@ -162,16 +168,6 @@ def _governed(by: tuple[str, ...], bare: str, words: Lexicon) -> list[tuple[int,
     return spans
 
 
-def _known_starts(bare: str, words: Lexicon) -> dict[int, int]:
-    """Where known nouns begin and end, the longest at each place."""
-    ends: dict[int, int] = {}
-    for table in (words.instruments, words.roles, words.kit):
-        for entry in table.values():
-            for start, end in find(entry.words, bare):
-                ends[start] = max(end, ends.get(start, end))
-    return ends
-
-
 def _inside(position: int, spans: list[tuple[int, int]]) -> bool:
     return any(start <= position < end for start, end in spans)
 
@@ -180,12 +176,13 @@ def _only(bare: str, mentions: list[_Mention], words: Lexicon, refused: list[tup
     """What is to play alone: "solo piano", "drums only"; a "guitar solo" that a band has is none of it."""
     before = find(words.grammar["only_before"], bare)
     after = find(words.grammar["only_after"], bare)
+    invited = find(words.grammar["with"], bare)
     alone: set[str] = set()
     for mention in mentions:
         if _inside(mention.start, refused):
             continue
         gap_before = any(_close(bare[end : mention.start], words) for _, end in before if end <= mention.start)
-        with_band = any(_close(bare[end : mention.start], words) for _, end in find(words.grammar["with"], bare))
+        with_band = any(_close(bare[end : mention.start], words) for _, end in invited)
         follows = any(bare[mention.end : start].strip() == "" for start, _ in after if start >= mention.end)
         if gap_before or (follows and not with_band):
             alone.update(mention.names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.generator.backends.composer.sound.instruments import INSTRUMENTS, Instrument
-from services.generator.backends.composer.sound.render import RenderedPiece, render_piece, section_bounds
+from services.generator.backends.composer.sound.render import RenderedPiece, render_piece
 from services.generator.backends.composer.sound.soundfont import (
     INSTALL_HINT,
     find_library,
@@ -19,6 +19,5 @@ __all__ = [
     "find_library",
     "find_soundfont",
     "render_piece",
-    "section_bounds",
     "soundfont_fault",
 ]

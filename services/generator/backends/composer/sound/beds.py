@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
+from services.generator.backends.composer.sound.circle import band_pass
 from services.generator.backends.composer.sound.gate import decay
-from services.generator.backends.composer.sound.tone import Tone, mono, noise, stereo
+from services.generator.backends.composer.sound.tone import Tone, mono, noise, stereo, swept
 from shared.units import Audio
 
 _LAP = 1 << 18
@@ -39,8 +40,7 @@ def riser(tone: Tone) -> Audio:
 def impact(tone: Tone) -> Audio:
     """A deep blow with a cloud of dust."""
     t = tone.times
-    low = np.sin(2.0 * np.pi * (44.0 * t + 36.0 * 0.05 * (1.0 - np.exp(-t / 0.05))))
-    boom = np.tanh(1.8 * low * decay(t, 0.55))
+    boom = np.tanh(1.8 * swept(t, 44.0, 80.0, 0.05) * decay(t, 0.55))
     return mono(boom + 0.25 * _coloured(tone.frames, tone.rate, 80.0, 900.0, 43, 0) * decay(t, 0.25))
 
 
@@ -71,5 +71,4 @@ def _coloured(frames: int, rate: int, low: float, high: float, *seed: int) -> ND
 
 def _filtered(raw: NDArray[np.floating], rate: int, low: float, high: float) -> NDArray[np.float64]:
     f = np.fft.rfftfreq(len(raw), 1.0 / rate)
-    gain = 1.0 / np.sqrt((1.0 + (low / np.maximum(f, 1.0)) ** 4) * (1.0 + (f / high) ** 4))
-    return np.asarray(np.fft.irfft(np.fft.rfft(raw) * gain, len(raw)), float)
+    return np.asarray(np.fft.irfft(np.fft.rfft(raw) * band_pass(f, low, high), len(raw)), float)

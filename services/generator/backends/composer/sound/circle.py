@@ -106,6 +106,11 @@ def low_pass(hertz: NDArray[np.float64], cutoff: float, order: int = 2) -> NDArr
     return (1.0 / np.sqrt(1.0 + (hertz / cutoff) ** (2 * order))).astype(np.float32)
 
 
+def band_pass(hertz: NDArray[np.float64], low: float, high: float) -> NDArray[np.float32]:
+    """Gain of a high-pass and a low-pass of second order, without their phase shift."""
+    return high_pass(hertz, low) * low_pass(hertz, high)
+
+
 def shelf(hertz: NDArray[np.float64], corner: float, gain_db: float, *, high: bool) -> NDArray[np.float32]:
     """Gain of a shelf of first order: ``gain_db`` far beyond the corner, half of it there."""
     x = (hertz / corner) ** 2

@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.generator.backends.composer.sound.circle import band_pass
 from services.generator.backends.composer.sound.gate import decay
 from services.generator.backends.composer.sound.modal import partials
-from services.generator.backends.composer.sound.tone import Tone, hertz, noise
+from services.generator.backends.composer.sound.tone import Tone, hertz, noise, swept
 from shared.units import Audio
 
 _Samples = NDArray[np.floating]
@@ -110,8 +111,7 @@ _LONGEST_S: Final[Mapping[int, float]] = MappingProxyType(
 def _band(samples: _Samples, low: float, high: float, rate: int) -> _Samples:
     length = 1 << (len(samples) + 512).bit_length()
     f = np.fft.rfftfreq(length, 1.0 / rate)
-    gain = 1.0 / np.sqrt((1.0 + (low / np.maximum(f, 1.0)) ** 4) * (1.0 + (f / high) ** 4))
-    spectrum = np.fft.rfft(np.asarray(samples, np.float32), length) * gain.astype(np.float32)
+    spectrum = np.fft.rfft(np.asarray(samples, np.float32), length) * band_pass(f, low, high)
     return np.asarray(np.fft.irfft(spectrum, length)[: len(samples)])
 
 
@@ -119,15 +119,10 @@ def _smooth(samples: _Samples, cutoff: float, rate: int) -> _Samples:
     return _band(samples, 5.0, cutoff, rate)
 
 
-def _swept(t: _Samples, low: float, high: float, fall: float) -> _Samples:
-    """A sine whose pitch falls from ``high`` to ``low``; the phase in closed form."""
-    return np.asarray(np.sin(2.0 * np.pi * (low * t + (high - low) * fall * (1.0 - np.exp(-t / fall)))))
-
-
 def _kick(kit: Kit, tone: Tone) -> _Samples:
     kick, t = kit.kick, tone.times
     low = kick_hertz(tone.tonic) if kick.tuned else kick.hertz
-    body = np.tanh(kick.drive * _swept(t, low, kick.start, kick.fall_s) * decay(t, kick.ring_s)) / np.tanh(kick.drive)
+    body = np.tanh(kick.drive * swept(t, low, kick.start, kick.fall_s) * decay(t, kick.ring_s)) / np.tanh(kick.drive)
     click = _band(noise(tone.frames, 1) * decay(t, 0.004), 1200.0, 9000.0, tone.rate)
     sound = body + kick.click * (0.4 + 0.6 * tone.velocity) * 0.4 * click
     return _smooth(sound, kick.dull, tone.rate) if kick.dull < 12_000.0 else sound
@@ -206,7 +201,7 @@ def _rim(_kit: Kit, tone: Tone) -> _Samples:
 def _tom(low: float) -> Callable[[Kit, Tone], _Samples]:
     def tom(kit: Kit, tone: Tone) -> _Samples:
         t = tone.times
-        body = _swept(t, low * kit.tom, low * kit.tom * 1.7, 0.03) * decay(t, 0.22)
+        body = swept(t, low * kit.tom, low * kit.tom * 1.7, 0.03) * decay(t, 0.22)
         return body + 0.15 * _band(noise(tone.frames, 8), 200.0, 4000.0, tone.rate) * decay(t, 0.02)
 
     return tom
@@ -215,7 +210,7 @@ def _tom(low: float) -> Callable[[Kit, Tone], _Samples]:
 def _skin(low: float, seconds: float, slap: float) -> Callable[[Kit, Tone], _Samples]:
     def skin(_kit: Kit, tone: Tone) -> _Samples:
         t = tone.times
-        body = _swept(t, low, low * 1.25, 0.02) * decay(t, seconds) + 0.3 * np.sin(2 * np.pi * low * 1.8 * t) * decay(
+        body = swept(t, low, low * 1.25, 0.02) * decay(t, seconds) + 0.3 * np.sin(2 * np.pi * low * 1.8 * t) * decay(
             t, 0.03
         )
         return body + slap * _band(noise(tone.frames, 10), 800.0, 6000.0, tone.rate) * decay(t, 0.008)

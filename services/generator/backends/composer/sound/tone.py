@@ -58,6 +58,12 @@ def sine(turns: NDArray[np.floating]) -> Mono:
     return np.asarray(np.sin(part * np.float32(2.0 * np.pi)), np.float32)
 
 
+def swept(times: NDArray[np.floating], low: float, high: float, fall_s: float) -> NDArray[np.floating]:
+    """A sine whose pitch falls from ``high`` to ``low`` hertz; the phase in closed form."""
+    turns = low * times + (high - low) * fall_s * (1.0 - np.exp(-times / fall_s))
+    return np.asarray(np.sin(2.0 * np.pi * turns))
+
+
 def mono(samples: NDArray[np.floating]) -> Audio:
     """One channel as audio of shape ``(frames, 1)``."""
     return np.asarray(samples, np.float32)[:, None]
