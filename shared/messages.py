@@ -66,6 +66,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     key_control: bool = False
     seed_control: bool = False
     exact_loops: bool = False
+    score: bool = False
+    """It writes its music down: there is a score, and each part can be had by itself."""
     weak_words: tuple[str, ...] = ()
     """Words for styles in which it does poorly on this machine, as a composer without sampled instruments may."""
     batch: Count = 1

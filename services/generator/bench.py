@@ -53,15 +53,21 @@ class Bench:
         """Have one clip made into ``path``; see ``make_many``."""
         return next(self.make_many([job], [path], progress))
 
-    def at_once(self, job: Job) -> int:
-        """How many clips like this one are made together in far less time than one by one."""
+    def maker(self, job: Job) -> Capabilities:
+        """What the backend that makes this job can do.
+
+        Raises
+        ------
+        BackendUnavailable
+            It cannot run here.
+        """
         chosen = choose(job.backend, self.capabilities()).backend
-        return next(each.batch for each in self.capabilities() if each.backend == chosen)
+        return next(each for each in self.capabilities() if each.backend == chosen)
 
     def make_many(
         self, jobs: Sequence[Job], paths: Sequence[Path], progress: Callable[[float, str], None]
     ) -> Iterator[Made]:
-        """Have clips of one prompt made, as many at once as ``at_once`` says at the most; each as it is written.
+        """Have clips of one prompt made, at most as many as their maker's ``batch``; each as it is written.
 
         Raises
         ------

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import soundfile
@@ -61,6 +62,38 @@ def test_a_loop_is_finished_and_says_how_it_loops(paths: Paths, tmp_path: Path) 
     assert told["true_peak_dbtp"] <= -1.0
     assert soundfile.info(target).frames == told["frames"] == round(2 * 3 * 60 / 96 * 48_000)
     assert b"smpl" in target.read_bytes()
+
+
+@pytest.mark.parametrize("loop", [(), ("--loop",)])
+def test_parts_lie_beside_the_whole_and_add_up_to_it(paths: Paths, tmp_path: Path, loop: tuple[str, ...]) -> None:
+    target = tmp_path / "mine.flac"
+    words = ("house", "--bars", "2", "--bpm", "120", "--seed", "5", "--stems", *loop, "-o", str(target), "--json")
+    told = report(run(paths, *words))
+    names = {Path(path).name for path in told["stems"]}
+    assert {"mine_drums.flac", "mine_bass.flac", "mine_stabs.flac"} <= names
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"mine.flac", *names}
+    whole, rate = soundfile.read(target)
+    parts = [soundfile.read(path)[0] for path in told["stems"]]
+    assert all(part.shape == whole.shape == (told["frames"], 2) for part in parts)
+    assert rate == told["sample_rate"] == 48_000
+    total = np.sum(parts, axis=0)
+    assert np.vdot(total, whole) / np.sqrt(np.vdot(total, total) * np.vdot(whole, whole)) > 0.9  # but for the mastering
+    before = {path: Path(path).read_bytes() for path in told["stems"]}
+    target.unlink()
+    refused = run(paths, *words)
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    assert not target.exists()
+    assert {path: Path(path).read_bytes() for path in told["stems"]} == before
+
+
+@pytest.mark.parametrize("flags", [("--stems",), ("--midi", "x.mid")])
+def test_a_maker_without_a_score_says_so_before_it_begins(paths: Paths, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    words = ("rain", "--seconds", "2", *flags, "-o", str(tmp_path / "x.wav"))
+    done = run(paths, *words, **with_musicgpt(paths), INFINILOOP_GENERATOR_BACKEND="musicgpt")
+    assert done.returncode == 2
+    assert f"musicgpt writes no score: leave {flags[0]} out" in done.stderr
+    assert not list(tmp_path.glob("x*"))
 
 
 def test_many_are_numbered_and_each_has_its_own_seed(paths: Paths, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,10 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from services.analyzer.making import FinishedLoop
+    from services.controller.saving import Tags
     from services.generator.bench import Bench
     from services.generator.frames import Made
+    from shared.music import Loop
     from shared.settings.analyzer import AnalyzerSettings
     from shared.units import Audio
 
@@ -34,6 +36,14 @@ class Target:
 
     audio: Path
     midi: Path | None
+    stems: bool = False
+    """Whether each part gets a file of its own beside it."""
+
+    def part(self, name: str) -> Path:
+        """Where a part goes."""
+        from services.controller.saving import Target as Place
+
+        return Place(self.audio.absolute(), FORMATS[self.audio.suffix.lower()]).beside(f"_{name}")
 
 
 class _NotAsAsked(Exception):
@@ -59,7 +69,7 @@ def make_all(
         Bench(paths, chosen.generator) as bench,
         ProgressLine(len(targets)) as line,
     ):
-        order = _Order(bench, line, Path(folder), paths.clips, job, targets, chosen.analyzer if loop else None, force)
+        order = _Order(bench, line, Path(folder), paths, job, targets, chosen.analyzer if loop else None, force)
         return list(order.made())
 
 
@@ -70,7 +80,7 @@ class _Order:
     bench: Bench
     line: ProgressLine
     folder: Path
-    codes: Path
+    paths: Paths
     job: Job
     targets: list[Target]
     loop: AnalyzerSettings | None
@@ -78,15 +88,18 @@ class _Order:
     force: bool
 
     def made(self) -> Iterator[dict[str, Any]]:
-        at_once = self.bench.at_once(self.job)
-        for first in range(0, len(self.targets), at_once):
-            numbers = range(first, min(first + at_once, len(self.targets)))
+        maker = self.bench.maker(self.job)
+        asked = (("--midi", self.targets[0].midi), ("--stems", self.targets[0].stems))
+        if not maker.score and (flags := " and ".join(flag for flag, wanted in asked if wanted)):
+            raise UsageError(f"{maker.backend} writes no score: leave {flags} out, or add --backend composer.")
+        for first in range(0, len(self.targets), maker.batch):
+            numbers = range(first, min(first + maker.batch, len(self.targets)))
             jobs = [self._numbered(number) for number in numbers]
             clips = [self.folder / f"{each.job_id}.wav" for each in jobs]
             self.line.begin(first, self.targets[first].audio.name)
             for number, made in zip(numbers, self.bench.make_many(jobs, clips, self.line.show), strict=True):
                 yield self._as_asked(number, made)
-                for left in (*self.folder.glob(f"{made.job_id}*"), self.codes / f"{made.job_id}.npz"):
+                for left in (*self.folder.glob(f"{made.job_id}*"), self.paths.clips / f"{made.job_id}.npz"):
                     left.unlink(missing_ok=True)
 
     def _numbered(self, number: int, attempt: int = 0) -> Job:
@@ -102,10 +115,7 @@ class _Order:
         for attempt in range(1, TRIES + 1):
             self.line.show(1.0, "finding the loop" if self.loop is not None else "writing")
             try:
-                return {
-                    **_finish(made, self.job, self.targets[number], self.loop, force=self.force),
-                    "attempts": attempt,
-                }
+                return {**self._finished(made, self.targets[number]), "attempts": attempt}
             except _NotAsAsked as fault:
                 said.append(str(fault))
             if attempt < TRIES:
@@ -116,55 +126,136 @@ class _Order:
             f"{TRIES} clips were made and none is as asked. {' '.join(said)} Ask for another tempo or key, or for none."
         )
 
+    def _finished(self, made: Made, target: Target) -> dict[str, Any]:
+        """Write what was made to where it was said, as a loop where one is wanted; returns what is told of it."""
+        from shared.durable import replace_file
 
-def _finish(made: Made, job: Job, target: Target, loop: AnalyzerSettings | None, *, force: bool) -> dict[str, Any]:
-    """Write what was made to where it was said, as a loop where one is wanted; returns what is told of it."""
+        sound = _as_loop(made, self.job, self.loop) if self.loop is not None else _as_clip(made, self.job)
+        stems: dict[Path, Audio] = {}
+        if target.stems:
+            parts = sound.parts(self.paths, lambda fraction: self.line.show(fraction, "the parts"))
+            stems = {target.part(name): stem for name, stem in parts.items()}
+            _check_free(stems, force=self.force)
+        sound.write(target.audio, stems, force=self.force)
+        if target.midi is not None and made.midi is not None:
+            replace_file(target.midi.absolute(), made.midi)
+        seconds = made.frames / made.sample_rate
+        return {
+            "file": str(target.audio.absolute()),
+            "midi": str(target.midi.absolute()) if target.midi else None,
+            "stems": [str(path) for path in stems],
+            "loop": self.loop is not None,
+            "seconds": round(len(sound.audio) / sound.rate, 6),
+            "frames": len(sound.audio),
+            "sample_rate": sound.rate,
+            **sound.facts,
+            "channels": sound.audio.shape[1],
+            "prompt": self.job.prompt,
+            "plan": made.recipe.plan,
+            "backend": made.recipe.backend,
+            "model": made.recipe.model,
+            "seed": made.recipe.seed,
+            "weights_licence": made.recipe.weights_licence,
+            "disclosure": made.recipe.disclosure,
+            "generation_s": round(made.generation_s, 3),
+            "download_s": round(made.download_s, 3),
+            "real_time_factor": round(seconds / made.generation_s, 2) if made.generation_s else None,
+        }
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """What is written of one clip, and what is told of it."""
+
+    made: Made
+    audio: Audio
+    rate: int
+    tags: Tags
+    facts: dict[str, Any]
+    loop: Loop | None = None
+
+    def parts(self, paths: Paths, progress: Callable[[float], None]) -> dict[str, Audio]:
+        """Each part by itself, by name."""
+        from services.controller.cli.composed import recompose, score_of, taken_apart
+        from services.controller.saving import section_of
+
+        if self.loop is None:
+            score = score_of(self.made.recipe, paths, "stems")
+            return taken_apart(score, self.audio, rate=self.rate, progress=progress)
+        return recompose(self.loop, section_of(self.loop), paths, "stems").stems(self.audio, progress)
+
+    def write(self, path: Path, stems: dict[Path, Audio], *, force: bool) -> None:
+        """Write the whole and its parts, and in each file what it is."""
+        from services.controller.saving import write_file
+
+        for place, audio in ((path.absolute(), self.audio), *stems.items()):
+            name = place.stem.removeprefix(f"{path.stem}_") if place in stems else ""
+            write_file(
+                place,
+                FORMATS[path.suffix.lower()],
+                replace(self.tags, title=f"{self.tags.title} – {name}") if name else self.tags,
+                [audio],
+                frames=len(audio),
+                rate=self.rate,
+                channels=audio.shape[1],
+                force=force,
+            )
+
+
+def _as_loop(made: Made, job: Job, wishes: AnalyzerSettings) -> _Sound:
+    """The finished loop in a clip."""
+    from services.controller.saving import section_of, tags_of
+    from services.controller.saving.music import one_pass
     from shared.audio_files import read_audio
-    from shared.durable import replace_file
+    from shared.units import STATION_RATE
+
+    finished = _find_loop(*read_audio(Path(made.path)), made, job, wishes)
+    record = finished.record("generated", made.job_id, 0, made.path, made.recipe)
+    one = one_pass(finished.samples, record, section_of(record))
+    facts = {
+        "bpm": finished.bpm,
+        "bars": record.sections[0].bars if record.sections else finished.bars,
+        "key": finished.key,
+        "mode": record.mode,
+        "stretch": round(finished.stretch, 5),
+        "lufs": round(finished.lufs, 2),
+        "true_peak_dbtp": round(finished.true_peak_dbtp, 2),
+        "confidence": round(finished.confidence, 3),
+    }
+    return _Sound(made, one, STATION_RATE, tags_of(record, len(one)), facts, record)
+
+
+def _as_clip(made: Made, job: Job) -> _Sound:
+    """The clip as it was made, in the tempo that was asked for."""
+    import numpy as np
+
+    from services.controller.saving import Tags
+    from services.controller.saving.tags import disclosure, in_words, short_key
+    from shared.audio_files import read_audio
 
     samples, rate = read_audio(Path(made.path))
-    if target.midi is not None and made.midi is None:
-        raise UsageError(f"{made.recipe.backend} writes no score: leave --midi out, or add --backend composer.")
-    if loop is not None:
-        finished = _find_loop(samples, rate, made, job, loop)
-        facts = _write_loop(finished, made, target.audio, force=force)
-    else:
-        truth = made.truth
-        facts = {
-            "sample_rate": rate,
-            "bpm": truth.bpm if truth else None,
-            "bars": truth.bars if truth else None,
-            "key": truth.key if truth else None,
-        }
-        if truth is None:
-            samples, measured = _as_asked(samples, rate, job)
-            facts |= measured
-        facts["frames"] = len(samples)
-        _write_clip(target.audio, samples, rate, made)
-    if target.midi is not None and made.midi is not None:
-        replace_file(target.midi.absolute(), made.midi)
-    seconds = made.frames / made.sample_rate
-    return {
-        "file": str(target.audio.absolute()),
-        "midi": str(target.midi.absolute()) if target.midi else None,
-        "loop": loop is not None,
-        "seconds": round(facts["frames"] / facts["sample_rate"], 6),
-        **facts,
-        "channels": made.channels if loop is None else 2,
-        "prompt": job.prompt,
-        "plan": made.recipe.plan,
-        "backend": made.recipe.backend,
-        "model": made.recipe.model,
-        "seed": made.recipe.seed,
-        "weights_licence": made.recipe.weights_licence,
-        "disclosure": made.recipe.disclosure,
-        "generation_s": round(made.generation_s, 3),
-        "download_s": round(made.download_s, 3),
-        "real_time_factor": round(seconds / made.generation_s, 2) if made.generation_s else None,
+    truth = made.truth
+    facts: dict[str, Any] = {
+        "bpm": truth.bpm if truth else None,
+        "bars": truth.bars if truth else None,
+        "key": truth.key if truth else None,
     }
+    if truth is None:
+        samples, measured = _measured(samples, rate, job)
+        facts |= measured
+    peak = float(np.abs(samples).max())
+    tags = Tags(
+        title=made.recipe.prompt,
+        artist="INFINI LOOP",
+        comment=in_words(made.recipe),
+        facts=disclosure(made.recipe),
+        bpm=truth.bpm if truth is not None else None,
+        key=short_key(truth.key) if truth is not None else "",
+    )
+    return _Sound(made, samples / peak if peak > 1.0 else samples, rate, tags, facts)
 
 
-def _as_asked(samples: Audio, rate: int, job: Job) -> tuple[Audio, dict[str, Any]]:
+def _measured(samples: Audio, rate: int, job: Job) -> tuple[Audio, dict[str, Any]]:
     """The clip in the asked tempo, and what was measured of it; nothing is measured where nothing was asked for."""
     from services.analyzer.asked import measure_clip
     from services.analyzer.records import Rejection
@@ -207,52 +298,10 @@ def _find_loop(samples: Audio, rate: int, made: Made, job: Job, wishes: Analyzer
     return finished
 
 
-def _write_loop(finished: FinishedLoop, made: Made, target: Path, *, force: bool) -> dict[str, Any]:
-    from services.controller.saving import SaveOrder, save_loop
-    from shared.audio_files import write_wav
-    from shared.units import STATION_RATE
+def _check_free(stems: Iterable[Path], *, force: bool) -> None:
+    """The names of the parts are known when the music is: they are seen to before anything is written."""
+    from services.controller.saving import occupied, taken_error
 
-    path = Path(made.path).with_suffix(".loop.wav")
-    write_wav(path, finished.samples, STATION_RATE)
-    record = finished.record("generated", made.job_id, 0, str(path), made.recipe)
-    saved = save_loop(SaveOrder(record, target.absolute(), force=force))
-    return {
-        "frames": saved.frames,
-        "sample_rate": saved.sample_rate,
-        "bpm": finished.bpm,
-        "bars": record.sections[0].bars if record.sections else finished.bars,
-        "key": finished.key,
-        "mode": record.mode,
-        "stretch": round(finished.stretch, 5),
-        "lufs": round(finished.lufs, 2),
-        "true_peak_dbtp": round(finished.true_peak_dbtp, 2),
-        "confidence": round(finished.confidence, 3),
-    }
-
-
-def _write_clip(target: Path, samples: Audio, rate: int, made: Made) -> None:
-    """The clip as it was made, and in the file what it is."""
-    import numpy as np
-
-    from services.controller.saving import Tags, write_file
-    from services.controller.saving.tags import disclosure, in_words, short_key
-
-    peak, truth = float(np.abs(samples).max()), made.truth
-    tags = Tags(
-        title=made.recipe.prompt,
-        artist="INFINI LOOP",
-        comment=in_words(made.recipe),
-        facts=disclosure(made.recipe),
-        bpm=truth.bpm if truth is not None else None,
-        key=short_key(truth.key) if truth is not None else "",
-    )
-    write_file(
-        target.absolute(),
-        FORMATS[target.suffix.lower()],
-        tags,
-        [samples / peak if peak > 1.0 else samples],
-        frames=len(samples),
-        rate=rate,
-        channels=samples.shape[1],
-        force=True,
-    )
+    there = [path for path in stems if occupied(path)]
+    if there and not force:
+        raise taken_error(*there)

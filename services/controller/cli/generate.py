@@ -35,6 +35,7 @@ MOST = 100
 @click.option("--model", metavar="M", help="The model's size, such as small.")
 @click.option("--loop", is_flag=True, help="A finished loop: found, levelled, 48 kHz.")
 @click.option("--midi", type=click.Path(path_type=Path), metavar="FILE", help="The score, where there is one.")
+@click.option("--stems", is_flag=True, help="Each part in a file of its own, too: FILE_drums, FILE_bass, …")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
 def generate(
@@ -52,6 +53,7 @@ def generate(
     model: str | None,
     loop: bool,
     midi: Path | None,
+    stems: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -67,8 +69,8 @@ def generate(
     chosen, problems = settings.load(paths, flags={"backend": backend, "model": model})
     for problem in problems:
         click.echo(problem, err=True)
-    targets = _targets(output, midi, count)
-    _check_targets(targets, force)
+    targets = _targets(output, midi, count, stems=stems)
+    force = _may_write(targets, force=force)
     job = Job(
         job_id=f"generate-{os.getpid()}",
         token="command",
@@ -93,22 +95,22 @@ def generate(
         click.echo(_in_words(report))
 
 
-def _targets(output: Path, midi: Path | None, count: int) -> list[Target]:
+def _targets(output: Path, midi: Path | None, count: int, *, stems: bool) -> list[Target]:
     """The files: the one that was named, or numbered beside it."""
     if output.suffix.lower() not in FORMATS:
         kinds = ", ".join(suffix[1:] for suffix in FORMATS)
         raise UsageError(f"{output.name} names no format that can be written: let it end in one of {kinds}.")
     if count == 1:
-        return [Target(output, midi)]
+        return [Target(output, midi, stems)]
 
     def numbered(path: Path, number: int) -> Path:
         return path.with_name(f"{path.stem}-{number:0{len(str(count))}d}{path.suffix}")
 
-    return [Target(numbered(output, n), numbered(midi, n) if midi else None) for n in range(1, count + 1)]
+    return [Target(numbered(output, n), numbered(midi, n) if midi else None, stems) for n in range(1, count + 1)]
 
 
-def _check_targets(targets: list[Target], force: bool) -> None:
-    """See before the work that its results can be written where they were asked for."""
+def _may_write(targets: list[Target], *, force: bool) -> bool:
+    """See before the work that its results can be written where they were asked for; whether over what is there."""
     files = [path for target in targets for path in (target.audio, target.midi) if path is not None]
     for path in files:
         folder = path.absolute().parent
@@ -120,11 +122,11 @@ def _check_targets(targets: list[Target], force: bool) -> None:
             raise StoreError(f"The folder {folder} may not be written to: choose another.")
     there = [path for path in files if path.exists()]
     if not there or force:
-        return
+        return force
     names = ", ".join(str(path) for path in there[:3]) + (" …" if len(there) > 3 else "")
     if sys.stdin.isatty() and sys.stderr.isatty():
         click.confirm(f"{names} exists already. Write over it?", abort=True, err=True)
-        return
+        return True
     raise StoreError(f"{names} exists already: choose another name, or add --force to write over it.")
 
 
@@ -140,7 +142,8 @@ def _in_words(report: dict[str, Any]) -> str:
         facts.append(f"seed {report['seed']}")
     made = " ".join(part for part in (report["backend"], report["model"]) if part)
     speed = f", {report['real_time_factor']:g} × real time" if report["real_time_factor"] else ""
+    beside = f"; beside it its {len(report['stems'])} parts, before the mastering" if report["stems"] else ""
     return (
-        f"{report['file']}: {' · '.join(facts)}; made by {made} in {report['generation_s']:.1f} s{speed}. "
+        f"{report['file']}: {' · '.join(facts)}; made by {made} in {report['generation_s']:.1f} s{speed}{beside}. "
         f"{report['disclosure']}"
     ).strip()

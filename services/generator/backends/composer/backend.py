@@ -60,6 +60,7 @@ class ComposerBackend:
             key_control=True,
             seed_control=True,
             exact_loops=True,
+            score=True,
             weak_words=weak_words(self._known().styles),
             memory_mb=400.0,
         )

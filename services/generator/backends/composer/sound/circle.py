@@ -95,18 +95,18 @@ def _partitions(impulse: Audio) -> NDArray[np.complexfloating]:
     return np.fft.rfft(pieces, 2 * _BLOCK, axis=2)
 
 
-def high_pass(hertz: NDArray[np.float64], cutoff: float, order: int = 2) -> NDArray[np.float32]:
+def high_pass(hertz: NDArray[np.floating], cutoff: float, order: int = 2) -> NDArray[np.float32]:
     """Gain of a Butterworth high-pass, without its phase shift."""
     with np.errstate(divide="ignore", over="ignore"):
-        return (1.0 / np.sqrt(1.0 + (cutoff / np.maximum(hertz, 1e-9)) ** (2 * order))).astype(np.float32)
+        return np.asarray(1.0 / np.sqrt(1.0 + (cutoff / np.maximum(hertz, 1e-9)) ** (2 * order)), np.float32)
 
 
-def low_pass(hertz: NDArray[np.float64], cutoff: float, order: int = 2) -> NDArray[np.float32]:
+def low_pass(hertz: NDArray[np.floating], cutoff: float, order: int = 2) -> NDArray[np.float32]:
     """Gain of a Butterworth low-pass, without its phase shift."""
-    return (1.0 / np.sqrt(1.0 + (hertz / cutoff) ** (2 * order))).astype(np.float32)
+    return np.asarray(1.0 / np.sqrt(1.0 + (hertz / cutoff) ** (2 * order)), np.float32)
 
 
-def band_pass(hertz: NDArray[np.float64], low: float, high: float) -> NDArray[np.float32]:
+def band_pass(hertz: NDArray[np.floating], low: float, high: float) -> NDArray[np.float32]:
     """Gain of a high-pass and a low-pass of second order, without their phase shift."""
     return high_pass(hertz, low) * low_pass(hertz, high)
 
