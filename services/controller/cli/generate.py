@@ -132,12 +132,12 @@ def _may_write(targets: list[Target], *, force: bool) -> bool:
 
 def _in_words(report: dict[str, Any]) -> str:
     facts = [f"{report['seconds']:.2f} s"]
-    if report["bars"]:
-        facts.append(f"{report['bars']} bars")
-    if report["bpm"]:
-        facts.append(f"{report['bpm']:g} bpm")
-    if report["key"]:
-        facts.append(report["key"])
+    if report["plan"]:
+        facts.append(report["plan"])
+    else:
+        facts += [f"{report['bars']} bars"] if report["bars"] else []
+        facts += [f"{report['bpm']:g} bpm"] if report["bpm"] else []
+        facts += [report["key"]] if report["key"] else []
     if report["seed"] is not None:
         facts.append(f"seed {report['seed']}")
     made = " ".join(part for part in (report["backend"], report["model"]) if part)
