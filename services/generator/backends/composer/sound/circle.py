@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
+from services.generator.backends.composer.sound.transform import samples_of, spectrum
 from shared.units import Audio
 
 _BLOCK = 1 << 15
@@ -52,9 +53,9 @@ def filtered(audio: Audio, rate: int, gain: Callable[[NDArray[np.float64]], NDAr
     response = np.atleast_2d(gain(np.asarray(np.fft.rfftfreq(_BLOCK, 1.0 / rate), np.float64)))[:, None, :]
     out = np.empty((channels, blocks * hop), np.float32)
     for first in range(0, blocks, _BATCH):
-        spectrum = np.fft.rfft(windows[:, first : first + _BATCH], axis=2)
-        spectrum *= response
-        done = np.fft.irfft(spectrum, _BLOCK, axis=2)[:, :, edge : edge + hop]
+        bins = spectrum(windows[:, first : first + _BATCH], axis=2)
+        bins *= response
+        done = samples_of(bins, _BLOCK, axis=2)[:, :, edge : edge + hop]
         out[:, first * hop : first * hop + done.shape[1] * hop] = done.reshape(channels, -1)
     del wrapped, windows
     return np.ascontiguousarray(out[:, :frames].T)
@@ -77,12 +78,12 @@ def convolved(audio: Audio, impulse: Audio, key: Hashable = None) -> Audio:
     out = np.empty((channels, blocks * _BLOCK), np.float32)
     for block in range(1 - parts, blocks):
         start = (block - 1 + parts) * _BLOCK
-        recent.appendleft(np.fft.rfft(wrapped[:, start : start + 2 * _BLOCK], axis=1))
+        recent.appendleft(spectrum(wrapped[:, start : start + 2 * _BLOCK], axis=1))
         if block >= 0:
             total = recent[0] * response[0]
             for part in range(1, parts):
                 total += recent[part] * response[part]
-            out[:, block * _BLOCK : (block + 1) * _BLOCK] = np.fft.irfft(total, 2 * _BLOCK, axis=1)[:, _BLOCK:]
+            out[:, block * _BLOCK : (block + 1) * _BLOCK] = samples_of(total, 2 * _BLOCK, axis=1)[:, _BLOCK:]
     del wrapped
     return np.ascontiguousarray(out[:, :frames].T)
 
@@ -92,7 +93,7 @@ def _partitions(impulse: Audio) -> NDArray[np.complexfloating]:
     padded = np.zeros((parts * _BLOCK, impulse.shape[1]), np.float32)
     padded[: len(impulse)] = impulse
     pieces = padded.reshape(parts, _BLOCK, -1).transpose(0, 2, 1)
-    return np.fft.rfft(pieces, 2 * _BLOCK, axis=2)
+    return spectrum(pieces, 2 * _BLOCK, axis=2) * np.float32(np.sqrt(2 * _BLOCK))
 
 
 def high_pass(hertz: NDArray[np.floating], cutoff: float, order: int = 2) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from services.generator.backends.composer.sound.circle import band_pass
 from services.generator.backends.composer.sound.gate import decay
 from services.generator.backends.composer.sound.modal import partials
 from services.generator.backends.composer.sound.tone import Tone, hertz, noise, swept
+from services.generator.backends.composer.sound.transform import samples_of, spectrum
 from shared.units import Audio
 
 _Samples = NDArray[np.floating]
@@ -111,8 +112,8 @@ _LONGEST_S: Final[Mapping[int, float]] = MappingProxyType(
 def _band(samples: _Samples, low: float, high: float, rate: int) -> _Samples:
     length = 1 << (len(samples) + 512).bit_length()
     f = np.fft.rfftfreq(length, 1.0 / rate)
-    spectrum = np.fft.rfft(np.asarray(samples, np.float32), length) * band_pass(f, low, high)
-    return np.asarray(np.fft.irfft(spectrum, length)[: len(samples)])
+    passed = spectrum(np.asarray(samples, np.float32), length) * band_pass(f, low, high)
+    return samples_of(passed, length)[: len(samples)]
 
 
 def _smooth(samples: _Samples, cutoff: float, rate: int) -> _Samples:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
+from services.generator.backends.composer.sound.transform import spectrum
 from shared.k_weighting import k_response
 from shared.units import Audio, Lufs
 
@@ -27,12 +28,12 @@ def block_power(audio: Audio, rate: int) -> NDArray[np.float64]:
     step = max(64, round(0.1 * rate))
     steps = max(1, len(audio) // step)
     power = np.zeros(steps)
-    gain = k_response(step, rate) ** 2 * np.float32(2.0 / step / step)
+    gain = k_response(step, rate) ** 2 * np.float32(2.0 / step)
     for channel in range(audio.shape[1]):
         pieces = np.resize(audio[: steps * step, channel], (steps, step))
         for first in range(0, steps, _BATCH):
-            spectrum = np.fft.rfft(pieces[first : first + _BATCH], axis=1)
-            power[first : first + _BATCH] += (spectrum.real**2 + spectrum.imag**2) @ gain
+            bins = spectrum(pieces[first : first + _BATCH], axis=1)
+            power[first : first + _BATCH] += (bins.real**2 + bins.imag**2) @ gain
     if steps < 4:
         return np.array([power.mean()])
     return np.convolve(power, np.full(4, 0.25), "valid")

@@ -18,6 +18,7 @@ from services.generator.backends.composer.sound.circle import filtered, going_ro
 from services.generator.backends.composer.sound.dynamics import driven, glued, limited, phrasing
 from services.generator.backends.composer.sound.loudness import integrated_loudness
 from services.generator.backends.composer.sound.tone import noise
+from services.generator.backends.composer.sound.transform import spectrum
 from shared.units import Audio
 
 TARGET_LUFS: Final = -16.0
@@ -39,6 +40,8 @@ _SIDE_DB: Final = (-9.0, -5.5)
 """Range of side against middle that the width is brought into."""
 _TAPE: Final = 1 << 16
 """Frames that the worn tape is read in at a time."""
+_TAPE_STEP: Final = 64
+"""Frames between the places at which its wavering is computed."""
 _LEAST_SIDE_DB: Final = -10.5
 """What is left at the least when the bass has gone to the middle."""
 
@@ -92,9 +95,9 @@ def _spectrum(
         for row, channel in enumerate(((wrapped[0] + wrapped[1]) * 0.5, (wrapped[0] - wrapped[1]) * 0.5)):
             windows = np.lib.stride_tricks.sliding_window_view(channel, length)
             for first in range(0, count, 64):
-                spectra = np.fft.rfft(windows[starts[first : first + 64]] * window, axis=1)
-                bins = (np.abs(spectra) ** 2).sum(axis=0)
-                totals[row] += np.bincount(band, bins, len(_CENTRES))
+                bins = spectrum(windows[starts[first : first + 64]] * window, axis=1)
+                power = (bins.real**2 + bins.imag**2).sum(axis=0, dtype=np.float64)
+                totals[row] += np.bincount(band, power, len(_CENTRES))
     return totals[0] + totals[1], totals[0], totals[1]
 
 
@@ -143,20 +146,23 @@ def _shaped(mix: Audio, rate: int, curve_db: NDArray[np.float64], width: float, 
 def _worn(section: Audio, amount: float, rate: int, seed: int) -> Audio:
     """A tape that wavers by a few cents, and hisses; both go round with the section."""
     frames = len(section)
-    swings = []
+    marks = np.linspace(0.0, frames, max(2, frames // _TAPE_STEP))
+    late = np.zeros(len(marks))
     for speed, cents in ((0.55, 5.0), (1.7, 1.6), (6.3, 0.5)):
         laps = max(1, round(speed * frames / rate))
-        swings.append((laps, (2.0 ** (cents * amount / 1200.0) - 1.0) * frames / (2.0 * np.pi * laps)))
+        swing = (2.0 ** (cents * amount / 1200.0) - 1.0) * frames / (2.0 * np.pi * laps)
+        late += swing * np.sin(laps * (marks * (2.0 * np.pi / frames) + 1.0))
     worn = np.empty_like(section)
+    reach = int(np.abs(late).max()) + 2
+    around = going_round(section, reach, reach)
     for first in range(0, frames, _TAPE):
         place = np.arange(first, min(first + _TAPE, frames), dtype=float)
-        turn = place * (2.0 * np.pi / frames)
-        for laps, swing in swings:
-            place += swing * np.sin(laps * turn + laps)
-        whole = np.floor(place).astype(np.int64)
-        part = (place - whole).astype(np.float32)[:, None]
-        whole %= frames
-        worn[first : first + _TAPE] = section[whole] * (1.0 - part) + section[(whole + 1) % frames] * part
+        place += np.interp(place, marks, late) + reach
+        whole = place.astype(np.int32)
+        part = (place - whole).astype(np.float32)
+        for channel in range(2):
+            before = around[channel].take(whole)
+            worn[first : first + _TAPE, channel] = before + (around[channel].take(whole + 1) - before) * part
     for channel in range(2):
         hiss = noise(frames, seed, 83, channel)
         worn[:, channel] += (hiss + np.roll(hiss, 1) + np.roll(hiss, 2)) * np.float32(0.0011 * amount)

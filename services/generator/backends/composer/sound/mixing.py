@@ -110,13 +110,14 @@ class Desk:
 
     def _placed(self, strip: Strip, pump: NDArray[np.float32] | None) -> Audio:
         pan = min(1.0, max(-1.0, strip.part.pan))
-        sides_gain = np.array([np.sqrt(1.0 - max(0.0, pan)), np.sqrt(1.0 + min(0.0, pan))], np.float32)
+        gains = strip.gain * np.sqrt(1.0 - max(0.0, pan)), strip.gain * np.sqrt(1.0 + min(0.0, pan))
+        ducked = strip.part.sidechain > 0.0
+        curve = 1.0 - np.float32(min(1.0, strip.part.sidechain)) * pump if pump is not None and ducked else None
         audio = strip.audio
-        audio *= sides_gain * np.float32(strip.gain)
+        for channel, gain in enumerate(gains):
+            audio[:, channel] *= np.float32(gain) if curve is None else np.float32(gain) * curve
         if strip.instrument.family == "bass":
             audio[:] = _summed(audio) * np.float32(0.5)
-        if pump is not None and strip.part.sidechain > 0.0:
-            audio *= (1.0 - np.float32(min(1.0, strip.part.sidechain)) * pump)[:, None]
         return audio
 
     def _echoes(self, send: Audio) -> Audio:
@@ -126,16 +127,14 @@ class Desk:
         ]
         step = max(1, self.clock.frames(max(0.05, self.space.delay_quarters)))
         feedback = min(0.85, max(0.0, self.space.delay_feedback))
-        echo = np.zeros((self.frames, 2), np.float32)
-        level, turn = 0.8, 1
-        while level > 0.004 and turn <= 24:
-            repeat = np.roll(once, step * turn) * np.float32(level)
-            near, far = (0, 1) if turn % 2 else (1, 0)
-            echo[:, near] += repeat
-            echo[:, far] += repeat * np.float32(0.3)
-            level *= feedback
-            turn += 1
-        return echo
+        # Every second repeat, from the first on; each turn of the loop adds as many again as there are.
+        odd = np.roll(once, step) * np.float32(0.8)
+        between, level = 2 * step, feedback**2
+        while level > 0.004:
+            odd += np.roll(odd, between) * np.float32(level)
+            between, level = 2 * between, level**2
+        even = np.roll(odd, step) * np.float32(feedback)
+        return np.stack([odd + np.float32(0.3) * even, even + np.float32(0.3) * odd], axis=1)
 
 
 def _summed(audio: Audio) -> Audio:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
 from services.generator.backends.composer.sound.tone import Tone
+from services.generator.backends.composer.sound.transform import samples_of
 from shared.units import Audio
 
 _LENGTH = 1 << 18
@@ -41,8 +42,8 @@ class Pad:
         return np.tile(table, (laps, 1))[start : start + tone.frames]
 
     def _texture(self, tone: Tone) -> NDArray[np.float32]:
-        bins = np.arange(_LENGTH // 2 + 1) * (tone.rate / _LENGTH)
-        strength = np.zeros(len(bins), np.float32)
+        places = np.arange(_LENGTH // 2 + 1) * (tone.rate / _LENGTH)
+        strength = np.zeros(len(places), np.float32)
         f0 = tone.hertz
         rows = [(f0 * h, h**-self.slope * (1.0 if h % 2 else self.odd)) for h in range(1, 64)]
         if self.octave and f0 > 95.0:
@@ -53,18 +54,19 @@ class Pad:
             level = plain * _sung(f) if self.voices else plain
             spread = max(0.3, (2.0 ** (self.cents / 1200.0) - 1.0) * f0 * (f / f0))
             low = max(1, int((f - 4 * spread) * _LENGTH / tone.rate))
-            high = min(len(bins), int((f + 4 * spread) * _LENGTH / tone.rate) + 2)
-            strength[low:high] += level * np.exp(-(((bins[low:high] - f) / spread) ** 2)) / np.sqrt(spread)
+            high = min(len(places), int((f + 4 * spread) * _LENGTH / tone.rate) + 2)
+            strength[low:high] += level * np.exp(-(((places[low:high] - f) / spread) ** 2)) / np.sqrt(spread)
         if self.air:
-            strength += self.air * 0.004 * strength.max() * np.exp(-(((bins - 5200.0) / 2600.0) ** 2))
+            strength += self.air * 0.004 * strength.max() * np.exp(-(((places - 5200.0) / 2600.0) ** 2))
         texture = np.empty((_LENGTH, 2), np.float32)
+        heard = np.flatnonzero(strength > 1e-6 * strength.max())
         for channel in range(2):
-            turns = np.random.default_rng((1000 + tone.pitch, channel)).random(len(bins), np.float32)
+            turns = np.random.default_rng((1000 + tone.pitch, channel)).random(len(heard), np.float32)
             turns *= np.float32(2.0 * np.pi)
-            spectrum = np.empty(len(bins), np.complex64)
-            spectrum.real = strength * np.cos(turns)
-            spectrum.imag = strength * np.sin(turns)
-            one = np.fft.irfft(spectrum, _LENGTH)
+            bins = np.zeros(len(strength), np.complex64)
+            bins.real[heard] = strength[heard] * np.cos(turns)
+            bins.imag[heard] = strength[heard] * np.sin(turns)
+            one = samples_of(bins, _LENGTH)
             texture[:, channel] = one * (0.2 / np.sqrt(np.mean(one * one)))
         return texture
 

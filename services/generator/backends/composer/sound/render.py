@@ -13,12 +13,11 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.generator.backends.composer.score import Note, Part, Score, SectionScore
 from services.generator.backends.composer.sound.band import CELL_S, Band, Clock
 from services.generator.backends.composer.sound.drums import KICKS
-from services.generator.backends.composer.sound.instruments import Instrument, instrument
+from services.generator.backends.composer.sound.instruments import instrument
 from services.generator.backends.composer.sound.mastering import master
 from services.generator.backends.composer.sound.mixing import LEVELS_DB, Desk, Strip
 from services.generator.backends.composer.sound.soundfont import Player, open_player
@@ -78,8 +77,8 @@ def render_piece(
     sections = score.sections if fold else (_played_through(score),)
     end = bounds[-1][1] if bounds else 0
     laps = bounds if fold else ((0, end + round((_TAIL_S + _APART_S) * sample_rate)),)
-    gains = _levels(sections, [stop - start for start, stop in laps], band)
-    control.say(0.15)
+    lengths = [stop - start for start, stop in laps]
+    gains: dict[str, float] = {}
     mix = np.empty((laps[-1][1] if laps else 0, 2), np.float32)
     kept: dict[str, list[Audio]] = {part.name: [] for section in sections for part in section.parts} if stems else {}
     for index, (section, (start, stop)) in enumerate(zip(sections, laps, strict=True)):
@@ -89,12 +88,15 @@ def render_piece(
         def strips(parts: Iterable[Part], frames: int = desk.frames) -> Iterator[Strip]:
             for part in parts:
                 control.check()
+                if part.name not in gains:
+                    # Measured where it is played first: its tones are at hand then, and need not be made twice.
+                    gains[part.name] = _gain(part.name, sections, lengths, band)
                 yield _strip(part, frames, band, gains[part.name], wrap=fold)
 
         mix[start:stop] = desk.mix(strips(section.parts), pump)
         for name, parts in kept.items():
             parts.append(desk.mix(strips(part for part in section.parts if part.name == name), pump))
-        control.say(0.15 + 0.6 * (index + 1) / len(sections))
+        control.say(0.75 * (index + 1) / len(sections))
     control.check()
     beat = any(_kicks(section) for section in sections)
     whole = master(mix, laps, score.space, sample_rate, score.tuning_seed, beat=beat, check=control.check)
@@ -151,28 +153,21 @@ def _kicks(section: SectionScore) -> list[tuple[float, float]]:
     ]
 
 
-def _levels(sections: tuple[SectionScore, ...], lengths: list[int], band: Band) -> dict[str, float]:
-    """Each part's gain over the whole piece: its level where it sounds becomes the usual one of its family."""
-    cells: dict[str, list[NDArray[np.float64]]] = {}
-    family: dict[str, Instrument] = {}
-    offset: dict[str, float] = {}
-    for section, length in zip(sections, lengths, strict=True):
-        for part in section.parts:
-            one = instrument(part.instrument)
-            mine = np.zeros(max(1, round(length / band.clock.rate / CELL_S)))
-            band.power(part, one, mine)
-            cells.setdefault(part.name, []).append(mine)
-            family.setdefault(part.name, one)
-            offset.setdefault(part.name, part.level_db)
-    gains = {}
-    for name, parts in cells.items():
-        power = np.concatenate(parts)
-        sounding = power[power > power.max(initial=0.0) * 0.02]
-        level = 10.0 * np.log10(sounding.mean()) if len(sounding) else 0.0
-        gains[name] = float(
-            10.0 ** ((LEVELS_DB[family[name].family] + family[name].level_db + offset[name] - level) / 20.0)
-        )
-    return gains
+def _gain(name: str, sections: tuple[SectionScore, ...], lengths: list[int], band: Band) -> float:
+    """A part's gain over the whole piece: its level where it sounds becomes the usual one of its family."""
+    cells = []
+    mine = [(part, length) for section, length in zip(sections, lengths, strict=True) for part in section.parts]
+    mine = [(part, length) for part, length in mine if part.name == name]
+    for part, length in mine:
+        power = np.zeros(max(1, round(length / band.clock.rate / CELL_S)))
+        band.power(part, instrument(part.instrument), power)
+        cells.append(power)
+    whole = np.concatenate(cells)
+    sounding = whole[whole > whole.max(initial=0.0) * 0.02]
+    level = 10.0 * np.log10(sounding.mean()) if len(sounding) else 0.0
+    first = mine[0][0]
+    one = instrument(first.instrument)
+    return float(10.0 ** ((LEVELS_DB[one.family] + one.level_db + first.level_db - level) / 20.0))
 
 
 def _played_through(score: Score) -> SectionScore:

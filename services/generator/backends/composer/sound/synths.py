@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.gate import decay, onset
-from services.generator.backends.composer.sound.tone import Tone, mono, noise, stereo
+from services.generator.backends.composer.sound.tone import Tone, mono, noise, sine, stereo
 from services.generator.backends.composer.sound.waves import falling, oscillator, vibrato
 from shared.units import Audio
 
@@ -29,16 +29,16 @@ class SynthBass:
         open_to = self.cutoff * (0.8 + 1.7 * tone.velocity)
         cutoff = falling(tone.frames, tone.rate, open_to, self.cutoff * 0.4, self.sweep_s)
         sound = oscillator(self.wave, tone.pitch, tone.frames, tone.rate, cutoff, resonance=self.resonance)
-        deep = self.sub * np.sin(2.0 * np.pi * tone.hertz * tone.times)
+        deep = np.float32(self.sub) * sine(tone.hertz * tone.times)
         shaped = (sound + deep) * (0.6 + 0.4 * decay(tone.times, self.fade_s / 5))
         return mono(np.tanh(self.drive * shaped) * onset(tone.frames, tone.rate, 0.003))
 
 
 def sub_bass(tone: Tone) -> Audio:
     """A sine with just enough overtones to be heard on small loudspeakers."""
-    turn = 2.0 * np.pi * tone.hertz * tone.times
-    sound = np.sin(turn) + 0.20 * np.sin(2.0 * turn) + 0.08 * np.sin(3.0 * turn)
-    return mono(np.tanh(1.3 * sound) * onset(tone.frames, tone.rate, 0.006))
+    turns = tone.hertz * tone.times
+    sound = sine(turns) + np.float32(0.20) * sine(2.0 * turns) + np.float32(0.08) * sine(3.0 * turns)
+    return mono(np.tanh(np.float32(1.3) * sound) * onset(tone.frames, tone.rate, 0.006))
 
 
 def acid_bass(tone: Tone) -> Audio:
@@ -55,8 +55,8 @@ def reese_bass(tone: Tone) -> Audio:
     sound = np.zeros(tone.frames, np.float32)
     for cents in (-16.0, 0.0, 13.0):
         sound += oscillator("saw", tone.pitch, tone.frames, tone.rate, cutoff, cents=cents, phase=cents / 50.0 % 1.0)
-    sub = np.sin(2.0 * np.pi * tone.hertz * tone.times)
-    return mono(np.tanh(0.5 * sound + 0.8 * sub) * onset(tone.frames, tone.rate, 0.006))
+    sub = sine(tone.hertz * tone.times)
+    return mono(np.tanh(np.float32(0.5) * sound + np.float32(0.8) * sub) * onset(tone.frames, tone.rate, 0.006))
 
 
 def organ_bass(tone: Tone) -> Audio:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from services.generator.backends.composer.sound.transform import spectrum
 from shared.units import Audio
 
 _REACH = 60.0
@@ -24,7 +25,7 @@ def cents_off(audio: Audio, hertz: float, rate: int) -> float:
     sound = sound[:length]
     if len(sound) < rate // 4 or float(np.abs(sound).max()) < 1e-6:
         return 0.0
-    strength = np.abs(np.fft.rfft(sound * np.blackman(len(sound)).astype(np.float32), length))
+    strength = np.abs(spectrum(sound * np.blackman(len(sound)).astype(np.float32), length))
     grid = np.arange(-_REACH, _REACH + 0.25, 0.5)
     comb = np.zeros(len(grid))
     for harmonic in (1, 2, 3):

@@ -70,9 +70,10 @@ def oscillator(
     else:
         turns = phase + np.cumsum(step * np.exp2(np.asarray(bend, float) / 1200.0))
     turns -= np.floor(turns)
-    position = (turns * _SIZE).astype(np.float32)
-    index = np.minimum(position.astype(np.int32), _SIZE - 1)
-    part = position - index
+    position = np.minimum((turns * _SIZE).astype(np.float32), np.float32(_SIZE - 1e-3))
+    before = np.floor(position)
+    part = position - before
+    index = before.astype(np.intp)
     if np.ndim(cutoff) == 0:
         row = float(np.clip(np.log(float(cutoff) / _CUTOFFS[0]) / _SPAN, 0.0, 1.0)) * (len(_CUTOFFS) - 1.001)
         whole = int(row)
@@ -80,13 +81,13 @@ def oscillator(
         return np.asarray(one[index] + (one[index + 1] - one[index]) * part, np.float32)
     rows = np.log(np.maximum(cutoff, _CUTOFFS[0]).astype(np.float32) * np.float32(1.0 / _CUTOFFS[0]))
     rows = np.minimum(rows * np.float32((len(_CUTOFFS) - 1.001) / _SPAN), np.float32(len(_CUTOFFS) - 1.001))
-    whole_rows = rows.astype(np.int32)
+    below = np.floor(rows)
     flat = table.ravel()
-    index = index + whole_rows * (_SIZE + 1)
+    index += below.astype(np.intp) * (_SIZE + 1)
     low = flat[index] + (flat[index + 1] - flat[index]) * part
     index += _SIZE + 1
     high = flat[index] + (flat[index + 1] - flat[index]) * part
-    return np.asarray(low + (high - low) * (rows - whole_rows), np.float32)
+    return np.asarray(low + (high - low) * (rows - below), np.float32)
 
 
 def _tables(wave: str, pitch: int, resonance: float, rate: int) -> NDArray[np.float32]:
