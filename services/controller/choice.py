@@ -6,6 +6,8 @@ fifths, or relative to one another, as on a DJ's wheel.
 
 from __future__ import annotations
 
+import functools
+import heapq
 import re
 from collections.abc import Iterable, Sequence
 from random import Random
@@ -26,6 +28,7 @@ def tempo_distance(first: float, second: float) -> float:
     return min(abs(second * factor / first - 1.0) for factor in (0.5, 1.0, 2.0))
 
 
+@functools.cache
 def wheel_place(key: str) -> tuple[int, bool] | None:
     """A key's hour on the circle of fifths (0–11) and whether it is minor; relative keys share an hour."""
     found = _KEY.match(key.strip())
@@ -36,6 +39,7 @@ def wheel_place(key: str) -> tuple[int, bool] | None:
     return (7 * (pitch + (3 if minor else 0))) % 12, minor
 
 
+@functools.cache
 def key_distance(first: str, second: str) -> float:
     """0 for the same key, 0.5 for its relative, then steps on the wheel."""
     one, other = wheel_place(first), wheel_place(second)
@@ -75,10 +79,14 @@ def order(first: Loop | None, candidates: Iterable[Loop], most: int) -> list[Loo
 def replays(sounding: Loop | None, shelf: Iterable[Loop], history: Sequence[str], most: int) -> list[Loop]:
     """Loops to play again, those heard longest ago first, a bridge last."""
     heard = {loop_id: place for place, loop_id in enumerate(history)}
-    return sorted(
-        (loop for loop in shelf if sounding is None or loop.loop_id != sounding.loop_id),
-        key=lambda loop: (loop.bridge, heard.get(loop.loop_id, -1), misfit(sounding, loop)),
-    )[:most]
+
+    def place(loop: Loop) -> tuple[bool, int, float]:
+        at = heard.get(loop.loop_id)
+        # Only those that nobody has heard yet are equals.
+        return (loop.bridge, -1, misfit(sounding, loop)) if at is None else (loop.bridge, at, 0.0)
+
+    others = (loop for loop in shelf if sounding is None or loop.loop_id != sounding.loop_id)
+    return heapq.nsmallest(most, others, key=place)
 
 
 def line_up(
