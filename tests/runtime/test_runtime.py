@@ -209,7 +209,7 @@ def test_a_killed_honcho_leaves_nothing_behind(tmp_path: Path) -> None:
     )
     procfile = tmp_path / "Procfile"
     procfile.write_text(f"one: exec {sys.executable} {script}\n")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-m", "honcho", "-f", str(procfile), "start", "--no-prefix"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as honcho:
         begun = [psutil.Process(pid) for pid in children(pids, 2)]
