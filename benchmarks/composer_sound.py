@@ -1,10 +1,11 @@
 """How the composer's pieces sound, in figures: every style over several seeds, rendered with samples and without.
 
-    python benchmarks/composer_sound.py [--seeds 3] [--style lo-fi] [--alone] [--clips]
+    python benchmarks/composer_sound.py [--seeds 3] [--style lo-fi] [--alone] [--clips] [--speed lo-fi]
 
 One JSON object per style (medians and worst values over the seeds; with ``--clips`` one for each clip before it), then
-speed and memory of a 30 s clip, each measured in a process of its own. CPU time is what is judged: wall time is the
-machine's. ``--alone`` leaves FluidSynth aside. A style of your own folder is measured when it is named.
+speed and memory of a 30 s clip, each measured in a process of its own (those alone with ``--seeds 0``). CPU time is
+what is judged: wall time is the machine's. ``--alone`` leaves FluidSynth aside. A style of your own folder is measured
+when it is named.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from services.generator.backends.composer.compose import compose
 from services.generator.backends.composer.plan import Asked, make_plan
 from services.generator.backends.composer.score import Score
 from services.generator.backends.composer.sound import RenderedPiece, render_piece
+from services.generator.backends.composer.sound.cache import NOTES
 from services.generator.backends.composer.sound.circle import filtered, going_round, low_pass
 from services.generator.backends.composer.sound.loudness import integrated_loudness, true_peak_db
 from services.generator.backends.composer.style import Style, builtin, with_folder
 from shared.paths import Paths
+from shared.runtime import memory
 from shared.units import Audio
 
 RATE = 48_000
@@ -118,12 +121,14 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def speed(style: str, *, alone: bool) -> None:
     """Print speed and memory of this process: 30 s from cold, another piece of 30 s, 12 s warm."""
+    memory.keep_flat()  # as in the station's worker
     spent = []
     for seed, seconds in ((1, 30.0), (2, 30.0), (3, 12.0)):
-        score = piece(style, seed, seconds)
-        began = time.process_time()
-        rendered = render_piece(score, RATE, samples=not alone)
+        began, began_at = time.process_time(), time.perf_counter()
+        rendered = render_piece(piece(style, seed, seconds), RATE, samples=not alone)
+        NOTES.clear()  # as after each clip of the worker
         spent.append((time.process_time() - began, len(rendered.samples) / RATE))
+    wall = time.perf_counter() - began_at
     status = Path("/proc/self/status").read_text("ascii")
     peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     say(
@@ -132,6 +137,7 @@ def speed(style: str, *, alone: bool) -> None:
         cold_x=round(spent[0][1] / spent[0][0], 1),
         second_x=round(spent[1][1] / spent[1][0], 1),
         cpu_12_s=round(spent[2][0], 2),
+        wall_12_s=round(wall, 2),
         peak_mb=round(peak_kb / 1024),
     )
 
@@ -165,7 +171,8 @@ def main(
             if clips:
                 rounded = {name: round(float(value), 3) for name, value in rows[-1].items()}
                 say(figure="clip", style=name, seed=seed, alone=alone, **rounded)
-        say(figure="sound", style=name, alone=alone, **summary(rows))
+        if rows:
+            say(figure="sound", style=name, alone=alone, **summary(rows))
     for name in speed_styles or names:
         flags = ["--speed-of", name, *(["--alone"] if alone else [])]
         subprocess.run([sys.executable, __file__, *flags], check=True)
