@@ -7,11 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from services.generator.backends.composer.plan import Asked
 from services.generator.backends.composer.score import Meter, Note, Space
 from services.generator.backends.composer.sound import render_piece
 from services.generator.backends.composer.sound.cache import NOTES, TABLES
-from services.generator.backends.composer.sound.loudness import integrated_loudness, true_peak_db
+from services.generator.backends.composer.sound.loudness import block_power, integrated_loudness, true_peak_db
 from shared.errors import Cancelled, UsageError
+from tests.unit.composer.pieces import piece as composed
 from tests.unit.sound.scores import band, part, score, section
 
 RATE = 24_000
@@ -62,6 +64,13 @@ def test_sections_keep_their_levels() -> None:
     rendered = render_piece(band(sections=2, sparse=0.5), RATE)
     loud, soft = (integrated_loudness(rendered.samples[start:end], RATE) for start, end in rendered.bounds)
     assert 3.0 < loud - soft < 14.0
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_music_for_concentration_has_no_steps_of_level(seed: int) -> None:
+    samples = render_piece(composed("deep focus", seed, Asked(seconds=20.0)), RATE).samples
+    seconds = np.convolve(block_power(np.concatenate([samples, samples]), RATE), np.full(7, 1 / 7), "valid")
+    assert np.abs(10 * np.log10(seconds[10:] / seconds[:-10])).max() <= 1.5
 
 
 def test_unfolded_music_rings_out_to_silence() -> None:

@@ -102,6 +102,8 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Factor on the side signal."""
     glue: float = 0.3
     """Depth of the master compression, 0 to 1."""
+    evenness: float = 0.0
+    """How far the rise and fall of phrases is taken back, 0 to 1: for music that is not to call for attention."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def phrasing(piece: Audio, rate: int) -> float:
 def glued(section: Audio, depth: float, more: float, rate: int) -> Audio:
     """Compression of both channels together: what stands out of the last second or so is taken back by ``depth``.
 
-    The phrases' own rise and fall, which a compressor would flatten, is brought out by ``more`` instead.
+    The phrases' own rise and fall, which a compressor would flatten, is brought out by ``more`` instead, or evened out
+    where that is negative.
     """
     edges = _edges(len(section))
     power = np.add.reduceat(section[:, 0] ** 2 + section[:, 1] ** 2, edges).astype(np.float64) + 1e-8

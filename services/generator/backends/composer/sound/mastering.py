@@ -52,8 +52,8 @@ def master(
     """The mastered piece: every section an exact circle, as before. ``mix`` is used up, so that memory is not.
 
     ``mix`` is the desk's sections end to end, float32 ``(frames, 2)``, ``bounds`` the first frame and end of each.
-    Music without a ``beat`` is left as even as it is. ``check`` is called between steps, and raises where the job was
-    called back.
+    Music without a ``beat`` is left as even as it is, or made more so where the style says. ``check`` is called between
+    steps, and raises where the job was called back.
     """
     sections = [mix[start:end] for start, end in bounds]
     power, middle, side = _spectrum(sections, rate)
@@ -71,7 +71,7 @@ def master(
         if space.lofi > 0.0:
             section[:] = _worn(section, space.lofi, rate, seed + index)
         section[:] = driven(section, space.saturation)
-    more = phrasing(mix, rate) if beat else 0.0
+    more = phrasing(mix, rate) if beat else -min(1.0, max(0.0, space.evenness))
     for section in sections:
         check()
         section[:] = glued(section, space.glue, more, rate)
