@@ -14,7 +14,8 @@ OBEY_WITHIN_S = 0.5
 """A child that goes on with a job that was called back is killed after this."""
 STALLED_AFTER_S = 90.0
 """A child that shows no progress for so long hangs; loading a large model from a slow disk takes less."""
-_ETA_FROM = 0.05
+_ETA_FROM = 0.1
+"""Before, what it took to begin (a model to load, a score to write) would be taken for the pace."""
 
 
 @dataclass
