@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from shared.errors import AudioFileError
+from shared.errors import AudioFileError, UnknownAudioError
 from shared.units import STATION_RATE, Audio
 
 if TYPE_CHECKING:
@@ -106,8 +106,10 @@ def read_audio(path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, 
 
     Raises
     ------
+    UnknownAudioError
+        Not audio, as far as soundfile can tell.
     AudioFileError
-        Missing, not audio, empty, longer than ``max_seconds``, or holding values that are not numbers.
+        Missing, empty, longer than ``max_seconds``, or holding values that are not numbers.
     """
     import soundfile
 
@@ -119,7 +121,7 @@ def read_audio(path: Path, *, max_seconds: float = MAX_SECONDS) -> tuple[Audio, 
         with path.open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             return _read_checked(sound, str(path), max_seconds)
     except (OSError, soundfile.SoundFileError) as error:
-        raise AudioFileError(f"{path} cannot be read as audio ({_cause(error)}).") from error
+        raise UnknownAudioError(f"{path} cannot be read as audio ({_cause(error)}).") from error
 
 
 def within(folders: Iterable[Path], path: Path) -> Path:

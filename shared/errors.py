@@ -56,6 +56,10 @@ class AudioFileError(InfiniLoopError):
     """An audio file could not be read or written."""
 
 
+class UnknownAudioError(AudioFileError):
+    """What a file holds is nothing that soundfile reads; another program might."""
+
+
 class StoreError(InfiniLoopError):
     """Something on disk could not be read or written."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.audio_files import MAX_SECONDS, from_bytes, read_audio
-from shared.errors import AudioFileError
+from shared.errors import AudioFileError, UnknownAudioError
 from shared.units import Audio
 
 FFMPEG_WITHIN_S: Final = 120
@@ -27,9 +27,7 @@ def read_any(path: Path) -> tuple[Audio, int]:
     """
     try:
         return read_audio(path)
-    except AudioFileError as error:
-        if not path.is_file() or "cannot be read as audio" not in str(error):
-            raise
+    except UnknownAudioError as error:
         import shutil
 
         ffmpeg = shutil.which("ffmpeg")
