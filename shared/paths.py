@@ -62,6 +62,11 @@ class Paths:
         return self.config / "settings.toml"
 
     @property
+    def preset_settings_file(self) -> Path:
+        """What the preset that plays has set, over the listener's own."""
+        return self.state / "preset.toml"
+
+    @property
     def clips(self) -> Path:
         return self.cache / "clips"
 

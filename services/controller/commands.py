@@ -71,16 +71,18 @@ def _start(asked: Asked) -> Outcome:
     if given is not None and preset is not None:
         raise UsageError("Give either a prompt or a preset, not both.")
     prompt, changes = "" if given is None else check_prompt(given), _settings(asked.arguments.get("settings", {}))
+    name, carried = "", None
     if preset is not None:
         found = asked.find_preset(preset)
-        prompt, changes = check_prompt(found.prompt), _settings(found.settings) | changes
+        name, prompt = found.name, check_prompt(found.prompt)
+        carried = {key: value for key, value in _settings(found.settings).items() if key not in changes}
     backend, model = (_checked(asked, name) for name in ("backend", "model"))
 
     def play() -> Done:
-        effects = asked.station.start(prompt, backend, model, asked.now)
+        effects = asked.station.start(prompt, backend, model, asked.now, preset=name)
         return Done(playing(asked.station, new=bool(prompt)), effects)
 
-    return ChangeSettings(changes, then=play) if changes else play()
+    return play() if not changes and carried is None else ChangeSettings(changes, play, carried)
 
 
 def _settings(given: object) -> dict[str, Any]:

@@ -71,8 +71,11 @@ class Station(Mind):
 
     # -- the listener's wishes ----------------------------------------------------------------------------------------
 
-    def start(self, prompt: str, backend: str, model: str, now: float) -> list[Effect]:
-        """Play; with a prompt, play that. What is being made for the last prompt is called back."""
+    def start(self, prompt: str, backend: str, model: str, now: float, *, preset: str = "") -> list[Effect]:
+        """Play; with a prompt, which may be that of a ``preset``, play that.
+
+        What is being made for the last prompt is called back.
+        """
         state = self.state
         state.paused = state.stopped = False
         if state.asleep:
@@ -82,6 +85,7 @@ class Station(Mind):
         self.foreman.forgive()
         if prompt:
             wishes.new_prompt(state, prompt)
+            state.preset = preset
             if wishes.draw(state, self.stock, self.shelf.values()) is None:
                 return [*self._turn(now, "a new prompt"), self._draw()]
         return self._turn(now, "a new prompt" if prompt else "")

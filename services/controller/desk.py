@@ -6,7 +6,7 @@ Threads: everything here runs in the main thread, but for what is handed to ``on
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -135,7 +135,7 @@ class Desk:
                 answer(Reply("", data={"settings": listed(self._station.settings)}))
             case outcomes.ChangeSettings():
                 self._on_disk(
-                    lambda: self._change(outcome.changes),
+                    lambda: self._change(outcome),
                     lambda settings: answer(self._changed(outcome, settings)),
                     refuse,
                 )
@@ -155,11 +155,13 @@ class Desk:
             self._note(problem)
         return book.find(name)
 
-    def _change(self, changes: Mapping[str, Any]) -> tuple[Settings, str]:
+    def _change(self, order: outcomes.ChangeSettings) -> tuple[Settings, str]:
         """In the disk thread: write the settings; gives those in force, and a sentence if the file was broken."""
         aside = set_aside_broken(self._paths)
-        for key, value in changes.items():
+        for key, value in order.changes.items():
             settings_store.change(self._paths, key, value)
+        if order.carried is not None:
+            settings_store.carry(self._paths, order.carried)
         return settings_store.load(self._paths)[0], aside or ""
 
     def _changed(self, order: outcomes.ChangeSettings, done: tuple[Settings, str]) -> Reply:
@@ -167,11 +169,13 @@ class Desk:
         if aside:
             self._note(aside)
         self._do(self._station.configure(settings, self._clock()))
-        told = " ".join((*(_told(key, value, settings) for key, value in order.changes.items()), aside)).strip()
+        told = [_told(key, value, settings) for key, value in order.changes.items()]
+        told += [f"While it plays, {_told(key, value, settings)}" for key, value in (order.carried or {}).items()]
+        text = " ".join((*told, aside)).strip()
         if order.then is None:
-            return Reply(told)
+            return Reply(text)
         finished = self._finished(order.then())
-        return replace(finished, text=f"{finished.text} {told}")
+        return replace(finished, text=f"{finished.text} {text}".strip())
 
 
 def _told(key: str, value: Any, settings: Settings) -> str:

@@ -78,4 +78,11 @@ class Measured:
     attempt: Attempt
 
 
-Effect: TypeAlias = ToWorker | ToAnalyzer | ToPlayer | Shelve | Heard | Unshelve | Draw | Delete | ForgetClip | Measured
+@dataclass(frozen=True)
+class OwnSettings:
+    """No preset plays: what one has set is taken back, and the listener's own settings are in force."""
+
+
+Effect: TypeAlias = (
+    ToWorker | ToAnalyzer | ToPlayer | Shelve | Heard | Unshelve | Draw | Delete | ForgetClip | Measured | OwnSettings
+)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.controller.demand import Demand, View, bridge_note, weigh
-from services.controller.effects import Draw, Effect, Shelve, ToPlayer, Unshelve
+from services.controller.effects import Draw, Effect, OwnSettings, Shelve, ToPlayer, Unshelve
 from services.controller.foreman import Foreman
 from services.controller.jobs import shaped
 from services.controller.making import BRIDGES_AGAIN, next_job, wants_bridge
@@ -21,7 +21,7 @@ from services.controller.state import StationState
 from services.controller.stock import Stock
 from services.controller.wanting import Wants
 from services.controller.workers import FALLBACK, GUEST, Worker
-from services.controller.workload import Workload
+from services.controller.workload import Workload, on_another_clock
 from shared.messages import (
     AnalyzerStatus,
     AnyMessage,
@@ -71,11 +71,14 @@ class Mind:
         self.settings = settings
         self.stock = Stock(state, shelf)
         self.foreman = Foreman(state.leases, state.counts, now)
-        self.around = Surroundings(last_heard=now, workload=Workload(cores))
-        self.waiting = ""
         self._today = today
+        works = on_another_clock(state.works, self._hour(now), now)
+        self.around = Surroundings(last_heard=now, workload=Workload(cores, works))
+        self.waiting = ""
         self._dirty = True
         self._sleep = SleepTimer(state, now, self._hour(now))
+        self._preset_set = True
+        """Settings of a preset may be in force."""
         self._wants = Wants(state, self.stock, self.foreman, self._sleep)
 
     # -- what others see ----------------------------------------------------------------------------------------------
@@ -208,8 +211,10 @@ class Mind:
         lease = self.foreman.leases.get(message.job_id)
         if lease is not None:
             made_here = 0.0 if lease.worker.startswith(GUEST) else lease.cpu_s or lease.generation_s
+            workload = self.around.workload
             music_s = message.loop.frames / message.loop.sample_rate if isinstance(message, ClipAccepted) else 0.0
-            self.around.workload.add(now, made_here + message.analysis_s, music_s)
+            workload.add(now, made_here + message.analysis_s, music_s)
+            self.state.works = on_another_clock(workload.works, now, self._hour(now))
 
     def _barren(self, job: Job) -> None:
         """Nothing came of this job: if it was to grow out of a loop, the next one does not try that again."""
@@ -292,6 +297,9 @@ class Mind:
         told = self.wanted.number
         done += self._wants.plan(settings, self.around.player, now)
         self._dirty |= told != self.wanted.number
+        if self._preset_set and not self.state.preset:
+            done.append(OwnSettings())
+        self._preset_set = bool(self.state.preset)
         return done
 
     def _demand(self, now: float) -> Demand:

@@ -48,6 +48,8 @@ class ChangeSettings:
 
     changes: Mapping[str, Any]
     then: Callable[[], Done] | None = None
+    carried: Mapping[str, Any] | None = None
+    """Those of a preset, which go before the listener's own while it plays; None: as it was."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def report(station: Station, statuses: Mapping[str, tuple[Status, float]], now: 
         "running": True,
         "prompt": state.prompt,
         "epoch": state.epoch,
+        "preset": state.preset,
         "playing": not state.paused and not state.stopped,
         "paused": state.paused,
         "stopped": state.stopped,

@@ -28,6 +28,7 @@ from services.controller.effects import (
     ForgetClip,
     Heard,
     Measured,
+    OwnSettings,
     Shelve,
     ToAnalyzer,
     ToPlayer,
@@ -49,7 +50,7 @@ from shared.paths import Paths
 from shared.runtime.door import Door
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.runtime.supervisor import SHUTDOWN_CODE
-from shared.settings import Settings
+from shared.settings import Settings, carry, load
 from shared.settings.store import set_aside_broken
 from shared.topology import CLIPS, COMMANDS, JOBS, JOBS_LAN, LOOPS, RECEIPTS
 
@@ -222,6 +223,17 @@ class Controller:
                     self._errands.on_disk(partial(tidy.forget_clip, self._paths, job_id, self._upkeep.codes()))
                 case Measured(attempt):
                     self._count(attempt)
+                case OwnSettings():
+                    self._errands.on_disk(self._own_settings, self._configure)
+
+    def _own_settings(self) -> Settings:
+        """In the disk thread: take back what a preset has set."""
+        carry(self._paths, {})
+        return load(self._paths)[0]
+
+    def _configure(self, settings: Settings) -> None:
+        if settings != self.station.settings:
+            self._do(self.station.configure(settings, time.monotonic()))
 
     def _to_library(self, effect: Shelve | Heard | Unshelve | Draw | Delete) -> None:
         match effect:

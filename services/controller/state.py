@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from services.controller.leases import Counts, Lease
+from services.controller.workload import Work
 from shared.durable import replace_file, set_aside
 from shared.errors import StoreError
 from shared.music import Loop
@@ -32,6 +33,8 @@ class StationState(msgspec.Struct, kw_only=True):
     backend: str = ""
     """Asked for with the prompt; empty: as the settings say."""
     model: str = ""
+    preset: str = ""
+    """The name of the one that plays; what it has set is in force until another prompt comes."""
     paused: bool = False
     stopped: bool = False
     hold: bool = False
@@ -72,6 +75,8 @@ class StationState(msgspec.Struct, kw_only=True):
     """The loop out of which the next one grows, where songs grow out of one another."""
     growing: int = 0
     """So many songs more grow out of one another, in whatever mode."""
+    works: tuple[Work, ...] = ()
+    """What was made here within the last hour, in seconds since 1970."""
     sleep_at: float | None = None
     """When the sleep timer has run out, in seconds since 1970."""
     asleep: bool = False

@@ -19,7 +19,7 @@ SONGS_LIKE_THIS = 2
 
 def new_prompt(state: StationState, prompt: str, pace: Pace = "now") -> None:
     """Begin a new epoch; presets are drawn no more, unless they are who asks."""
-    state.prompt = prompt
+    state.prompt, state.preset = prompt, ""
     state.epoch += 1
     state.fresh, state.drawn, state.anchor = (), (), ""
     state.chosen, state.summoned = (), ""
@@ -39,8 +39,9 @@ def draw(state: StationState, stock: Stock, loops: Iterable[Loop]) -> Loop | Non
 
 def nudge(state: StationState, stock: Stock, words: str) -> str:
     """Ask for what plays, changed by these words; returns the new prompt. Its first song grows out of what plays."""
-    parent = _playing_for(state, stock)
+    parent, preset = _playing_for(state, stock), state.preset
     new_prompt(state, nudged(state.prompt, words))
+    state.preset = preset
     if parent is not None:
         state.parent, state.growing = parent.loop_id, 1
     return state.prompt

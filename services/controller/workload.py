@@ -6,7 +6,8 @@ Cost is counted in seconds of the whole machine: seconds of processor divided by
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 HOUR_S = 3600.0
 QUARTER = 0.25
@@ -31,9 +32,14 @@ class Work:
 class Workload:
     """The work of the last hour."""
 
-    def __init__(self, cores: int = 1) -> None:
+    def __init__(self, cores: int = 1, works: Iterable[Work] = ()) -> None:
         self._cores = max(1, cores)
-        self._works: deque[Work] = deque()
+        self._works = deque(works)
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """Oldest first."""
+        return tuple(self._works)
 
     def add(self, at: float, cpu_s: float, music_s: float) -> None:
         """A clip was made and analysed in so many seconds of processor."""
@@ -71,3 +77,8 @@ class Workload:
     def _forget(self, now: float) -> None:
         while self._works and now - self._works[0].at >= HOUR_S:
             self._works.popleft()
+
+
+def on_another_clock(works: Iterable[Work], now: float, then: float) -> tuple[Work, ...]:
+    """The same work on a clock that shows ``then`` where this one shows ``now``. None of it lies ahead."""
+    return tuple(replace(work, at=min(work.at, now) - now + then) for work in works)

@@ -288,4 +288,4 @@ def _facts(model: Model, here: Installed) -> dict[str, object]:
 
 
 def _say_json(**facts: object) -> None:
-    click.echo(json.dumps(facts, ensure_ascii=False))
+    click.echo(json.dumps({"ok": True, **facts}, ensure_ascii=False))

@@ -4,6 +4,17 @@ One section per service, one module per section; ``fields`` says what a setting 
 """
 
 from shared.settings.fields import Field, Value
-from shared.settings.store import Settings, change, fields, find_field, load, read_value
+from shared.settings.store import Settings, carried_settings, carry, change, fields, find_field, load, read_value
 
-__all__ = ["Field", "Settings", "Value", "change", "fields", "find_field", "load", "read_value"]
+__all__ = [
+    "Field",
+    "Settings",
+    "Value",
+    "carried_settings",
+    "carry",
+    "change",
+    "fields",
+    "find_field",
+    "load",
+    "read_value",
+]

@@ -1,4 +1,7 @@
-"""Reading and writing settings. Precedence: flag, then environment, then file, then default."""
+"""Reading and writing settings. Precedence: flag, then environment, then file, then default.
+
+What a preset carries lies in a file of its own over the listener's; it goes when another prompt comes.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,7 @@ def load(
     """
     environment = os.environ if environment is None else environment
     problems: list[str] = []
-    stored = _read_file(paths.settings_file, problems)
+    layers = [(_read_file(path, problems), path) for path in (paths.preset_settings_file, paths.settings_file)]
     given_flags = {find_field(name).key: value for name, value in (flags or {}).items() if value is not None}
     sections: dict[str, dict[str, Value]] = {name: {} for name in _SECTIONS}
     for each in _FIELDS:
@@ -107,7 +110,7 @@ def load(
         variable = f"{PREFIX}{each.section}_{each.name}".upper()
         for given, source in (
             (environment.get(variable), f"the environment ({variable})"),
-            (stored.get(each.section, {}).get(each.name), str(paths.settings_file)),
+            *((stored.get(each.section, {}).get(each.name), str(path)) for stored, path in layers),
         ):
             if given is None:
                 continue
@@ -122,6 +125,8 @@ def load(
 
 def change(paths: Paths, key: str, given: Any) -> tuple[Field, Value]:
     """Check one setting and write it to the file, which keeps the listener's own comments and order.
+
+    What a preset has set goes for it.
 
     Raises
     ------
@@ -145,7 +150,37 @@ def change(paths: Paths, key: str, given: Any) -> tuple[Field, Value]:
     section = document.setdefault(chosen.section, tomlkit.table())
     section[chosen.name] = value
     replace_file(path, tomlkit.dumps(document).encode())
+    carried = carried_settings(paths)
+    if carried.pop(chosen.key, None) is not None:
+        carry(paths, carried)
     return chosen, value
+
+
+def carried_settings(paths: Paths) -> dict[str, Any]:
+    """What the preset that plays has set, by the settings' whole names."""
+    stored = _read_file(paths.preset_settings_file, [])
+    return {f"{section}.{name}": value for section, values in stored.items() for name, value in values.items()}
+
+
+def carry(paths: Paths, values: Mapping[str, Value]) -> None:
+    """Have these go before the listener's own settings, by their whole names; none: only their own are in force.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written; it is as it was.
+    """
+    path = paths.preset_settings_file
+    if not values:
+        path.unlink(missing_ok=True)
+        return
+    import tomlkit
+
+    sections: dict[str, dict[str, Value]] = {}
+    for key, value in values.items():
+        chosen = find_field(key)
+        sections.setdefault(chosen.section, {})[chosen.name] = chosen.check(value)
+    replace_file(path, tomlkit.dumps(sections).encode())
 
 
 def set_aside_broken(paths: Paths) -> str | None:

@@ -49,6 +49,28 @@ def test_a_second_after_the_change_like_and_dislike_mean_the_song_before(station
     assert station.gaps() == 0
 
 
+def test_a_second_after_the_change_save_means_the_song_before_and_last_what_was_heard_of_both(
+    station: WholeStation, tmp_path: Path
+) -> None:
+    before, now = change(station)
+    assert station.ask("save", str(tmp_path / "before.flac"), "--previous")["loop_id"] == before
+    heard = station.ask("save", str(tmp_path / "heard.flac"), "--last", "12s")["songs"]
+    assert [song["loop_id"] for song in heard][-2:] == [before, now]
+
+
+def test_a_second_after_the_change_back_returns_and_hold_stays(station: WholeStation) -> None:
+    before, _ = change(station)
+    assert station.ask("back")["ok"]
+    station.until(lambda: station.heard[-1].loop_id == before, "the song before", 20)
+    _, now = change(station)
+    assert station.ask("hold", "on")["ok"]
+    station.watch(25.0)  # two songs' time
+    assert station.heard[-1].loop_id == now
+    assert station.ask("hold", "off")["ok"]
+    station.until(lambda: station.heard[-1].loop_id != now, "songs change again", 40)
+    assert station.gaps() == 0
+
+
 def test_a_second_after_the_change_again_plays_the_song_before(station: WholeStation) -> None:
     for loop_id in {loop["loop_id"] for loop in station.ask("library", "list", "--disliked")["loops"]}:
         assert station.cli("dislike", loop_id, "--undo").returncode == 0

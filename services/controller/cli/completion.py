@@ -47,7 +47,9 @@ def completion(shell: str | None, install: bool) -> None:
     if complete is None or shell not in SHELLS:
         raise UsageError(f"Say which shell, {', '.join(SHELLS)}: infiniloop completion bash --install.")
     if not install:
-        click.echo(complete(infiniloop, {}, "infiniloop", VARIABLE).source())
+        # click has fish cut each answer at all of its commas, and with it the descriptions.
+        source = complete(infiniloop, {}, "infiniloop", VARIABLE).source()
+        click.echo(source.replace('string split "," $', 'string split --max 1 "," $'))
         return
     click.echo(_install(shell, Path.home()))
 
@@ -66,6 +68,11 @@ def _install(shell: str, home: Path) -> str:
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({(error.strerror or str(error)).lower()}).") from error
     return f"Added to {path}: open a new {shell}, and Tab completes."
+
+
+def files(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Files and folders, as the shell knows them."""
+    return [CompletionItem(begun, type="file")]
 
 
 def setting_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from pathlib import Path
 
 import click
 
-from services.controller.cli.asking import json_option
+from services.controller.cli.asking import json_option, say
 from shared import settings
 from shared.errors import UsageError
 from shared.paths import Paths
@@ -46,7 +45,7 @@ def new(name: str, output: Path | None, as_json: bool) -> None:
         store.remove_guest(paths, name)  # a key that nobody holds shall not stay
         raise
     if as_json:
-        click.echo(json.dumps({"name": name, "file": str(path.absolute())}))
+        say(f"{path} lets one generator join.", as_json=True, name=name, file=str(path.absolute()))
         return
     click.echo(f"{path} lets one generator join. Bring it to the other machine in private, and there say:")
     click.echo(f"  infiniloop generator --connect {socket.gethostname()} --key {path.name}")
@@ -62,7 +61,7 @@ def listing(as_json: bool = False) -> None:
 
     guests = store.guests(Paths.from_environment())
     if as_json:
-        click.echo(json.dumps({"keys": [{"name": each.name, "since": round(each.since, 3)} for each in guests]}))
+        say("", as_json=True, keys=[{"name": each.name, "since": round(each.since, 3)} for each in guests])
         return
     if not guests:
         click.echo("No other machine may join. `infiniloop keys new NAME` makes a key for one.")
@@ -72,9 +71,10 @@ def listing(as_json: bool = False) -> None:
 
 @keys.command()
 @click.argument("name")
-def remove(name: str) -> None:
+@json_option
+def remove(name: str, as_json: bool) -> None:
     """Shut one machine out."""
     from shared import keys as store
 
     store.remove_guest(Paths.from_environment(), name)
-    click.echo(f"{name} may join no longer; a connection that it has ends within a second.")
+    say(f"{name} may join no longer; a connection that it has ends within a second.", as_json=as_json, name=name)

@@ -31,7 +31,7 @@ LOG_BYTES = 5_000_000
 @click.option(
     "--preset",
     shell_complete=preset_names,
-    help="A named prompt; `infiniloop presets` lists them. It may carry settings.",
+    help="A named prompt; `infiniloop presets` lists them. Settings that it carries hold while it plays.",
 )
 @click.option(
     "--backend",

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from services.controller.cli.asking import json_option, say
 from services.controller.cli.completion import preset_names
 from services.controller.presets import store
 from services.controller.presets.store import CATEGORIES, MergeRule, Preset, PresetBook
 from shared.errors import UsageError
 from shared.paths import Paths
 
+_CATEGORY = click.option(
+    "--category", type=click.Choice(tuple(CATEGORIES)), metavar="NAME", help=f"Only this one: {', '.join(CATEGORIES)}."
+)
+
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-@click.option("--category", help="Only this category.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")
+@_CATEGORY
+@json_option
 def presets(context: click.Context, category: str | None, as_json: bool) -> None:
     """List, show and change the presets, which are named prompts.
 
-    Play one with `infiniloop start --preset NAME`.
+    Play one with `infiniloop start --preset NAME`. The settings that it carries hold while it plays: with another
+    prompt yours are back, and one that you set meanwhile is yours.
     """
-    if context.invoked_subcommand is not None:
-        return
-    if category is not None and category not in CATEGORIES:
-        raise UsageError(f"There is no category {category!r}: choose {', '.join(CATEGORIES)}.")
+    if context.invoked_subcommand is None:
+        _list(category, as_json=as_json)
+
+
+@presets.command(name="list")
+@_CATEGORY
+@json_option
+def list_(category: str | None, as_json: bool) -> None:
+    """List the presets; a star marks those that you added or changed."""
+    _list(category, as_json=as_json)
+
+
+def _list(category: str | None, *, as_json: bool) -> None:
     book = _open()
     chosen = [p for p in book.presets.values() if category in (None, p.category)]
     if as_json:
-        click.echo(json.dumps({"presets": msgspec.to_builtins(chosen)}, ensure_ascii=False))
+        say("", as_json=True, presets=msgspec.to_builtins(chosen))
         return
     for key, title in CATEGORIES.items():
         if members := [p for p in chosen if p.category == key]:
@@ -44,12 +58,12 @@ def presets(context: click.Context, category: str | None, as_json: bool) -> None
 
 @presets.command()
 @click.argument("name", shell_complete=preset_names)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")
+@json_option
 def show(name: str, as_json: bool) -> None:
     """Show one preset whole."""
     found = _open().find(name)
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
+        say(found.title, as_json=True, **msgspec.to_builtins(found))
         return
     click.secho(f"{found.title} ({found.name})", bold=True)
     click.echo(found.prompt)
@@ -58,7 +72,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 _SETTING = click.option(
-    "--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting that it carries; repeatable."
+    "--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting that holds while it plays; repeatable."
 )
 
 
@@ -68,10 +82,11 @@ _SETTING = click.option(
 @click.option("--title", default="", help="What the list shows; the name by default.")
 @click.option("--category", default="own", show_default=True, help="Where the list shows it.")
 @_SETTING
-def add(name: str, prompt: str, title: str, category: str, given: tuple[str, ...]) -> None:
+@json_option
+def add(*, name: str, prompt: str, title: str, category: str, given: tuple[str, ...], as_json: bool) -> None:
     """Add a preset of your own."""
     preset = Preset(name=name, title=title or name, prompt=prompt, category=category, settings=_pairs(given))
-    _change(_open().add(preset), f"Added {store.check(preset).name}.")
+    _change(_open().add(preset), f"Added {store.check(preset).name}.", as_json=as_json)
 
 
 @presets.command()
@@ -80,7 +95,10 @@ def add(name: str, prompt: str, title: str, category: str, given: tuple[str, ...
 @click.option("--title", help="What the list shows.")
 @click.option("--category", help="Where the list shows it.")
 @_SETTING
-def edit(name: str, prompt: str | None, title: str | None, category: str | None, given: tuple[str, ...]) -> None:
+@json_option
+def edit(
+    *, name: str, prompt: str | None, title: str | None, category: str | None, given: tuple[str, ...], as_json: bool
+) -> None:
     """Change a preset, ours or yours."""
     changes: dict[str, Any] = {
         "prompt": prompt,
@@ -91,37 +109,45 @@ def edit(name: str, prompt: str | None, title: str | None, category: str | None,
     changes = {key: value for key, value in changes.items() if value is not None}
     if not changes:
         raise UsageError("Say what to change: --prompt, --title, --category or --set KEY=VALUE.")
-    _change(_open().edit(name, **changes), f"Changed {name}.")
+    _change(_open().edit(name, **changes), f"Changed {name}.", as_json=as_json)
 
 
 @presets.command()
 @click.argument("name", shell_complete=preset_names)
-def remove(name: str) -> None:
+@json_option
+def remove(name: str, as_json: bool) -> None:
     """Take a preset away; it comes back with `reset`."""
     book = _open()
     found = book.find(name)
-    _change(book.remove(name), f"Removed {found.name}; `infiniloop presets reset {found.name}` brings it back.")
+    _change(
+        book.remove(name),
+        f"Removed {found.name}; `infiniloop presets reset {found.name}` brings it back.",
+        as_json=as_json,
+    )
 
 
 @presets.command()
 @click.argument("name", required=False)
-def reset(name: str | None) -> None:
+@json_option
+def reset(name: str | None, as_json: bool) -> None:
     """Bring ours back as they were: one, or all.
 
     Your own stay; one of them that was removed comes back by its NAME.
     """
-    _change(_open().reset(name), f"Reset {name or 'all of the station’s own presets'}.")
+    _change(_open().reset(name), f"Reset {name or 'all of the station’s own presets'}.", as_json=as_json)
 
 
 @presets.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--own", is_flag=True, help="Only those that you added or changed.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-def export_(file: Path, own: bool, force: bool) -> None:
+@json_option
+def export_(file: Path, own: bool, force: bool, as_json: bool) -> None:
     """Write presets to a JSON file."""
     if file.exists() and not force:
         raise UsageError(f"{file} exists: choose another name, or say --force.")
-    click.echo(f"Wrote {store.export(_open(), file, own_only=own)} presets to {file}.")
+    count = store.export(_open(), file, own_only=own)
+    say(f"Wrote {count} presets to {file}.", as_json=as_json, file=str(file.absolute()), presets=count)
 
 
 @presets.command("import")
@@ -133,10 +159,11 @@ def export_(file: Path, own: bool, force: bool) -> None:
     show_default=True,
     help="With names that exist: take the imported, keep yours, or replace everything by the file.",
 )
-def import_(file: Path, rule: str) -> None:
+@json_option
+def import_(file: Path, rule: str, as_json: bool) -> None:
     """Take on presets from a JSON file, all or none."""
     imported = store.load(file)
-    _change(_open().merge(imported, MergeRule(rule)), f"Read {len(imported)} presets from {file}.")
+    _change(_open().merge(imported, MergeRule(rule)), f"Read {len(imported)} presets from {file}.", as_json=as_json)
 
 
 def _open() -> PresetBook:
@@ -146,9 +173,9 @@ def _open() -> PresetBook:
     return book
 
 
-def _change(book: PresetBook, sentence: str) -> None:
+def _change(book: PresetBook, sentence: str, *, as_json: bool) -> None:
     store.save(Paths.from_environment(), book)
-    click.echo(sentence)
+    say(sentence, as_json=as_json)
 
 
 def _pairs(given: tuple[str, ...]) -> dict[str, str | int | float | bool]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from services.controller.cli.asking import ask_station, json_option, say
+from services.controller.cli.completion import files as names_of_files
 from services.controller.cli.writing import (
     Wish,
     Work,
@@ -41,7 +42,7 @@ def _real(context: click.Context, parameter: click.Parameter, value: float | Non
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", shell_complete=names_of_files)
 @click.option(
     "--format", "format_", type=click.Choice(("wav", "flac", "ogg", "mp3")), help="Default: as FILE is named."
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 import msgspec
 
-from services.controller.cli.asking import ask_station, is_running, json_option
+from services.controller.cli.asking import ask_station, is_running, json_option, say
 from services.controller.statistics import Ledger, Row, advice, estimate, summarise
 from services.controller.statistics.load import Load, measure
 from shared import settings
@@ -44,14 +43,15 @@ def stats(as_json: bool, plot: Path | None, clear: bool) -> None:
     if plot is not None:
         _write_plot(plot, rows)
     if as_json:
-        figures = {
-            "kept": chosen.controller.statistics,
-            "rows": msgspec.to_builtins(rows),
-            "estimate": msgspec.to_builtins(found),
-            "advice": sentence,
-            "machine": msgspec.to_builtins(load),
-        }
-        click.echo(json.dumps(figures, ensure_ascii=False))
+        say(
+            sentence,
+            as_json=True,
+            kept=chosen.controller.statistics,
+            rows=msgspec.to_builtins(rows),
+            estimate=msgspec.to_builtins(found),
+            advice=sentence,
+            machine=msgspec.to_builtins(load),
+        )
         return
     if not rows:
         click.echo("Nothing has been made yet.")

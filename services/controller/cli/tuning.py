@@ -84,13 +84,14 @@ def debug(switch: str | None, as_json: bool) -> None:
 def settings(key: str | None, as_json: bool) -> None:
     """List every setting with its value and what is allowed.
 
-    KEY shows one of them. A star marks a value that is not the default.
+    KEY shows one of them. A star marks a value that is not the default, a p one that the preset that plays has set.
     """
     paths = Paths.from_environment()
     chosen, problems = store.load(paths)
     for problem in problems:
         click.echo(f"infiniloop: {problem}", err=True)
-    entries = listed(chosen)
+    carried = store.carried_settings(paths)
+    entries = [entry | {"preset": entry["key"] in carried} for entry in listed(chosen)]
     if key is not None:
         wanted = store.find_field(key).key
         entries = [entry for entry in entries if entry["key"] == wanted]
@@ -111,7 +112,7 @@ def _print(entries: list[dict[str, Any]]) -> None:
             section = part
             click.secho(f"\n{section}", bold=True)
         shown = _in_words(entry["value"])
-        mark = " " if entry["value"] == entry["default"] else "*"
+        mark = "p" if entry["preset"] else " " if entry["value"] == entry["default"] else "*"
         click.echo(f" {mark}{name:<{width}}  {shown:<10}  {entry['help']} ({entry['allowed']})")
 
 

@@ -44,7 +44,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A prompt with a name; it may carry settings, which are taken on with it."""
+    """A prompt with a name; it may carry settings, which hold while it plays."""
 
     name: str
     title: str

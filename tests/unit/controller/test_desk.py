@@ -11,13 +11,14 @@ import pytest
 from services.controller.cli.status import told
 from services.controller.core import Station
 from services.controller.desk import Desk
+from services.controller.effects import OwnSettings
 from services.controller.library import Library, open_library
 from services.controller.report import report
 from services.controller.state import StationState
 from shared.messages import Answer, Command, PlayerStatus, Status
 from shared.paths import Paths
-from shared.settings import load
-from tests.unit.controller.conftest import House, a_loop
+from shared.settings import carried_settings, carry, load
+from tests.unit.controller.conftest import House, a_loop, of
 
 
 class Counter:
@@ -136,15 +137,44 @@ def test_a_preset_is_played(desk: Counter) -> None:
     assert desk.house.station.state.epoch == 2
 
 
-def test_settings_of_a_preset_and_those_given_with_it_are_kept_and_told(desk: Counter) -> None:
+def test_settings_of_a_preset_hold_while_it_plays_and_those_given_with_it_are_kept(desk: Counter) -> None:
+    desk.ask("set", key="minduration", value=90)
     answer = desk.ask("start", preset="deep-focus", backend="composer", settings={"minlength": "4", "duration": 15})
     assert answer.ok
-    for word in ("deep focus", "min_duration is 300", "min_loop is 4", "duration is 15"):
+    for word in ("deep focus", "While it plays, min_duration is 300", "min_loop is 4", "duration is 15"):
         assert word in answer.text
     chosen = load(desk.paths, environment={})[0]
     assert (chosen.player.min_duration, chosen.analyzer.min_loop, chosen.generator.duration) == (300, "4", 15)
-    assert desk.house.station.state.backend == "composer"
-    assert desk.house.station.state.epoch == 2
+    assert desk.house.station.wanted.min_duration_s == 300
+    state = desk.house.station.state
+    assert (state.backend, state.epoch, state.preset) == ("composer", 2, "deep-focus")
+    desk.house.done.clear()
+    assert desk.ask("nudge", words="warmer").ok
+    assert not of(OwnSettings, desk.house.done)
+    assert desk.ask("start", prompt="slow rain").ok
+    assert of(OwnSettings, desk.house.done)
+    assert state.preset == ""
+    carry(desk.paths, {})  # what the shell does then
+    chosen = load(desk.paths, environment={})[0]
+    assert (chosen.player.min_duration, chosen.analyzer.min_loop, chosen.generator.duration) == (90, "4", 15)
+
+
+def test_what_a_listener_sets_while_a_preset_plays_is_theirs(desk: Counter) -> None:
+    desk.ask("start", preset="deep-focus")
+    assert desk.ask("set", key="minduration", value=45).ok
+    assert desk.house.station.wanted.min_duration_s == 45
+    assert carried_settings(desk.paths) == {}
+    desk.ask("start", preset="deep-focus", settings={"minduration": 50})
+    assert desk.house.station.wanted.min_duration_s == 50
+    assert load(desk.paths, environment={})[0].player.min_duration == 50
+
+
+def test_a_preset_that_sets_nothing_takes_back_what_the_last_one_set(desk: Counter) -> None:
+    desk.ask("start", preset="deep-focus")
+    desk.house.done.clear()
+    desk.ask("start", preset="lofi-study")
+    assert desk.house.station.wanted.min_duration_s == 120
+    assert not of(OwnSettings, desk.house.done)
 
 
 def test_settings_come_with_playing_on_too(desk: Counter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -20,10 +21,10 @@ COMPOSING = msgspec.structs.replace(COMPOSER, kinds=("clip", "continuation"))
 SAMPLING = msgspec.structs.replace(MUSICGEN, kinds=("clip", "continuation"), sample_rate=32_000)
 
 
-def a_house(mode: str = "restful", cores: int = 1) -> House:
+def a_house(mode: str = "restful", cores: int = 1, today: datetime | None = None) -> House:
     settings = Settings()
     chosen = replace(settings, controller=replace(settings.controller, mode=mode, bridge=False))
-    return House(Station(StationState(salt="5a17"), chosen, [], 100.0, cores=cores))
+    return House(Station(StationState(salt="5a17"), chosen, [], 100.0, today=today, cores=cores))
 
 
 def finish(house: House, job: Job, *, seconds: float = 30.0, cpu_s: float = 1.0, **more: object) -> str:
@@ -84,6 +85,21 @@ def test_a_new_prompts_first_song_never_waits_for_the_budget() -> None:
     assert "at most a quarter" in house.station.waiting
     house.note(house.station.start("rain", "", "", house.now))
     assert [job.prompt for job in jobs(house.done)][-1] == "rain"
+
+
+def test_what_was_spent_of_the_hour_survives_a_restart() -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    house = a_house(today=noon)
+    while given := jobs(house.ready("w1", SAMPLING)):
+        house.sounds(finish(house, given[0], cpu_s=60.0))
+    before = house.station.around.workload
+    share, wait_s = before.share(house.now), before.wait_s(house.now)
+    after = house.again(noon + timedelta(minutes=1)).station.around.workload
+    assert after.share(0.0) == pytest.approx(share)
+    assert after.wait_s(0.0) == pytest.approx(wait_s - 60)
+    assert wait_s > 60
+    assert house.again(noon - timedelta(days=1)).station.around.workload.wait_s(0.0) == pytest.approx(wait_s)
+    assert house.again(noon + timedelta(hours=2)).station.around.workload.wait_s(0.0) == 0.0
 
 
 def test_what_another_machine_makes_costs_this_one_nothing_but_its_analysis() -> None:

@@ -8,6 +8,7 @@ from shared import settings
 from shared.errors import SettingError, StoreError
 from shared.paths import Paths
 from shared.settings.store import set_aside_broken
+from shared.settings.watch import SettingsWatch
 
 
 def test_flag_over_environment_over_file_over_default(paths: Paths) -> None:
@@ -114,3 +115,20 @@ def test_every_name_and_alias_means_one_setting() -> None:
 def test_no_part_of_a_write_is_left_behind(paths: Paths) -> None:
     settings.change(paths, "volume", 30)
     assert [p.name for p in Path(paths.config).iterdir()] == ["settings.toml"]
+
+
+def test_what_a_preset_carries_goes_before_the_file_and_behind_the_environment_until_it_is_taken_back(
+    paths: Paths,
+) -> None:
+    settings.change(paths, "min_duration", 90)
+    watch = SettingsWatch(paths, settings.load(paths, environment={})[0])
+    settings.carry(paths, {"player.min_duration": 300, "generator.duration": 20})
+    assert watch.current().player.min_duration == 300
+    variable = {"INFINILOOP_PLAYER_MIN_DURATION": "33"}
+    assert settings.load(paths, environment=variable)[0].player.min_duration == 33
+    settings.change(paths, "duration", 10)
+    assert settings.carried_settings(paths) == {"player.min_duration": 300}
+    settings.carry(paths, {})
+    chosen = watch.current()
+    assert (chosen.player.min_duration, chosen.generator.duration) == (90, 10)
+    assert not paths.preset_settings_file.exists()
