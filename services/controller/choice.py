@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import heapq
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from random import Random
 
 from services.controller.named import named_key, named_tempo
@@ -96,6 +96,7 @@ def line_up(
     epoch: int,
     history: Sequence[str],
     *,
+    held: Container[str] = (),
     as_made: bool = False,
     stay: bool = False,
 ) -> tuple[Loop, ...]:
@@ -106,6 +107,7 @@ def line_up(
     fresh : loops of this prompt that have not sounded yet.
     shelf : every loop that can be played, those of ``fresh`` and the one that sounds among them.
     history : names of what sounded, oldest first.
+    held : names of the loops that the player has read.
     as_made : songs grew out of one another and follow in that order, whatever would fit better.
     stay : a song of an earlier prompt that sounds is heard to its end, though this one can be heard already.
     """
@@ -115,9 +117,13 @@ def line_up(
     for loop in unheard:
         at_hand.pop(loop.loop_id, None)
     followed = sounding if sounding is not None and sounding.epoch == epoch else None
-    # A bridge is there for the wait: where that is over, it is not wanted any more.
+    # A bridge is there for the wait: where that is over, it is not wanted any more. It is over when the player has read
+    # a song: it may be about to go to the bridge, and would wait for the bar after the song's arrival instead.
     asked = [loop for loop in unheard if not loop.bridge]
     songs = (asked[: QUEUE - 1] if as_made else order(followed, asked, QUEUE - 1)) or unheard[:1]
+    if not any(loop.loop_id in held for loop in asked):
+        meanwhile = [loop for loop in unheard if loop.bridge and loop.loop_id in held and loop not in songs]
+        songs = [*meanwhile[:1], *songs][: QUEUE - 1]
     # Of an earlier prompt only where this one has nothing else: what there is keeps the music going.
     of_prompt = [loop for loop in at_hand.values() if loop.epoch == epoch]
     again = replays(sounding, of_prompt if of_prompt or songs else at_hand.values(), history, QUEUE - 1 - len(songs))

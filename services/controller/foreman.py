@@ -83,10 +83,12 @@ class Foreman:
             worker.credit = False
             return []
         self._take_back(mine, ready.holding, now)
+        if ready.holding is None:
+            return []
         self.changed = True
-        if ready.holding is not None and not self.leases.claimed(ready.holding, key, now):
-            return [ToWorker(key, Cancel(job_id=ready.holding, reason="nobody waits for it"))]
-        return []
+        if self.leases.claimed(ready.holding, key, now):
+            return []
+        return [ToWorker(key, Cancel(job_id=ready.holding, reason="nobody waits for it"))]
 
     def _failed(self, message: Failed, now: float) -> list[Effect]:
         self.changed = True

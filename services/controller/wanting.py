@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from msgspec.structs import replace
 
 from services.controller import choice
@@ -17,8 +19,10 @@ from shared.settings import Settings
 _PREPARED_REMEMBERED = 200
 
 
-def wanted(state: StationState, stock: Stock, foreman: Foreman, settings: Settings) -> Wanted:
-    """The wanted state, not numbered yet."""
+def wanted(
+    state: StationState, stock: Stock, foreman: Foreman, settings: Settings, held: Container[str] = ()
+) -> Wanted:
+    """The wanted state, not numbered yet; ``held`` are the loops that the player has read."""
     player = settings.player
     # Flow: each stretch is played once, and the last one goes round while the next is on its way. Where none is, songs
     # are what there is.
@@ -35,6 +39,7 @@ def wanted(state: StationState, stock: Stock, foreman: Foreman, settings: Settin
                 stock.shelf.values(),
                 state.epoch,
                 state.history,
+                held=held,
                 as_made=grows(state, settings),
                 stay=state.pace == "after",
             ),
@@ -89,7 +94,8 @@ class Wants:
         The sleep timer's time runs: it counts as changed only where it was set or taken back.
         """
         state, told = self._state, self.told
-        new = wanted(state, self._stock, self._foreman, settings)
+        held = player.held if player is not None else ()
+        new = wanted(state, self._stock, self._foreman, settings, held)
         new = replace(new, number=told.number, fade_out_s=told.fade_out_s)
         asleep = (state.sleep_at, state.asleep)
         done: list[Effect] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from services.controller.cli.asking import PromptCommand
+from services.controller.cli.asking import PromptCommand, json_option, say
 from services.controller.cli.clips import FORMATS, Target, make_all
 from services.controller.commands import check_prompt
 from shared import settings
@@ -37,7 +36,7 @@ MOST = 100
 @click.option("--midi", type=click.Path(path_type=Path), metavar="FILE", help="The score, where there is one.")
 @click.option("--stems", is_flag=True, help="Each part in a file of its own, too: FILE_drums, FILE_bass, …")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line.")
+@json_option
 def generate(
     *,
     prompt: str,
@@ -88,11 +87,7 @@ def generate(
         midi=midi is not None,
     )
     reports = make_all(paths, chosen, job, targets, loop=loop, force=force)
-    if as_json:
-        click.echo(json.dumps({**reports[0], "clips": reports}, ensure_ascii=False))
-        return
-    for report in reports:
-        click.echo(_in_words(report))
+    say("\n".join(_in_words(report) for report in reports), as_json=as_json, **reports[0], clips=reports)
 
 
 def _targets(output: Path, midi: Path | None, count: int, *, stems: bool) -> list[Target]:

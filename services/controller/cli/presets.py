@@ -67,8 +67,10 @@ def show(name: str, as_json: bool) -> None:
         return
     click.secho(f"{found.title} ({found.name})", bold=True)
     click.echo(found.prompt)
+    if found.settings:
+        click.echo("While it plays:")
     for key, value in found.settings.items():
-        click.echo(f"  {key} = {value}")
+        click.echo(f"  {key} = {value:g}" if isinstance(value, float) else f"  {key} = {value}")
 
 
 _SETTING = click.option(

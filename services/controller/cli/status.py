@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import click
 
-from services.controller.cli.asking import ask_station, json_option
+from services.controller.cli.asking import ask_station, json_option, say
 
 WATCH_S = 1.0
 
@@ -22,13 +21,10 @@ def status(as_json: bool, watch: bool) -> None:
     Library, disk and sound output come below.
     """
     while True:
-        data = ask_station("status").data
-        if as_json:
-            click.echo(json.dumps(data, ensure_ascii=False))
-        else:
-            if watch:
-                click.clear()
-            click.echo(told(data))
+        answer = ask_station("status")
+        if watch and not as_json:
+            click.clear()
+        say(answer.text if as_json else told(answer.data), as_json=as_json, **answer.data)
         if not watch:
             return
         time.sleep(WATCH_S)

@@ -98,8 +98,8 @@ class House:
             )
         )
 
-    def sounds(self, loop_id: str, *, pid: int = 7, output_ok: bool = True) -> list[Effect]:
-        state = PlayerStatus(playing=True, loop_id=loop_id, output_ok=output_ok)
+    def sounds(self, loop_id: str, *, pid: int = 7, output_ok: bool = True, held: tuple[str, ...] = ()) -> list[Effect]:
+        state = PlayerStatus(playing=True, loop_id=loop_id, output_ok=output_ok, held=held)
         return self.note(self.station.observe(Status(service="player", pid=pid, uptime_s=1, state=state), self.now))
 
     def again(self, today: datetime | None = None) -> House:

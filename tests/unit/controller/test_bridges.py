@@ -23,6 +23,24 @@ def test_a_new_prompt_gets_a_composed_bridge_before_a_models_first_loop(bridging
     assert [loop.bridge for loop in house.station.wanted.queue] == [False]
 
 
+def test_a_bridge_that_the_player_has_read_stays_next_until_it_has_read_the_song(bridging: House) -> None:
+    house = bridging
+    house.station.stock.shelf = {"old": a_loop("old", epoch=0)}
+    house.sounds("old")
+    bridge = one_job(house)
+    house.deliver(bridge)
+    house.accept(bridge)
+    (next_up,) = house.station.wanted.queue
+    assert next_up.bridge
+    house.sounds("old", held=("old", next_up.loop_id))
+    song = one_job(house)
+    house.deliver(song)
+    house.accept(song)
+    assert [loop.bridge for loop in house.station.wanted.queue] == [True, False]
+    house.sounds("old", held=("old", *(loop.loop_id for loop in house.station.wanted.queue)))
+    assert [loop.bridge for loop in house.station.wanted.queue] == [False]
+
+
 def test_what_sounds_for_a_new_prompt_stays_until_more_of_it_is_there(bridging: House) -> None:
     house = bridging
     house.station.stock.shelf = {"old": a_loop("old", epoch=0)}

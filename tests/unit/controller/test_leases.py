@@ -146,6 +146,17 @@ def test_a_worker_that_holds_a_job_nobody_waits_for_is_called_back(house: House)
     assert [c.job_id for c in cancels(house.ready(holding="old-job"))] == ["old-job"]
 
 
+def test_a_worker_that_asks_again_and_again_while_nothing_is_wanted_has_nothing_written_down(house: House) -> None:
+    house.note(house.station.wish(house.now, stopped=True))
+    house.ready()
+    house.station.saved()
+    for _ in range(5):
+        house.now += 1
+        assert house.ready() == []
+        house.wait(0.5, alive=("w1",))
+        assert not house.station.dirty
+
+
 def test_a_rejected_clip_is_made_again_with_another_seed(house: House) -> None:
     job = one_job(house)
     house.deliver(job)
