@@ -45,6 +45,8 @@ from shared.topology import COMMANDS
 ROOT = Path(__file__).parents[1]
 WITH_AUDIO = 300
 FRAMES = 24_000
+SETTLED_S = 45.0
+"""After so long what was made before the stop is stored as FLAC and its cache tidied: the station is idle."""
 SCALE = 860
 """The week's sounds are a tenth of a second where a song of two minutes at 24 bit has 25 MB."""
 _MOODS = ("calm", "warm", "dark", "bright", "slow", "dreamy", "rainy", "late night", "dusty", "gentle", "restless")
@@ -184,7 +186,7 @@ def large(loops: int = 100_000, times: int = 200, idle: float = 60.0) -> None:
             _ask_much(asker, controller, times)
             _ask_cold(environment)
             asker.ask("stop")
-            time.sleep(5.0)
+            time.sleep(SETTLED_S)
             report, _ = asker.ask("status")
             say(figure="library", **report.data["library"])
             _idle(controller, idle)
