@@ -15,6 +15,15 @@ from shared.paths import Paths
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """A service's loop takes the signals for good; what runs after it in this process has them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     """A station's folders under a temporary one, all made."""
