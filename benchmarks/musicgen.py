@@ -1,7 +1,7 @@
 """MusicGen's speed, memory and fidelity against the loop of exported graphs and against transformers.
 
-    python -m benchmarks.musicgen [--size small|medium] [--only memory,steps,clips,fidelity,goldens] [--blocks 5]
-                                  [--folder DIR] [--cpu]
+    python -m benchmarks.musicgen [--size small|medium|large|stereo-small|…] [--blocks 5] [--folder DIR] [--cpu]
+                                  [--only memory,steps,clips,fidelity,goldens] [--alone]
 
 Builds a random checkpoint of the true size (speed and memory do not depend on the weights' values), converts it, and
 runs the engines in turn, block by block, so that a change of the machine's load meets them all. Prints one JSON object
@@ -13,7 +13,8 @@ times; what they took at the most in the blocks that count is told with each fig
 ``--cpu`` is for a machine that is busy with other things: one thread, and processor time instead of the wall clock.
 Its ratios are lower than the wall clock's on an idle machine, where the re-fed loop waits for the memory.
 
-Small needs 8 GB of disk and 8 GB of memory, medium four times as much.
+Small needs 8 GB of disk and 8 GB of memory, medium four times as much. ``--alone`` leaves the others out: then
+medium takes 10 GB of disk and 3 GB of memory, large 18 and 5.
 """
 
 from __future__ import annotations
@@ -31,34 +32,26 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
+from benchmarks import musicgen_engines as engines
+from benchmarks.musicgen_engines import Ours, TheRefed, Transformers, our_clip, refed_clip
 from benchmarks.quiet import undisturbed
 from benchmarks.refed import Refed, build_refed
 from services.generator.backends.musicgen.checkpoint import Checkpoint
-from services.generator.backends.musicgen.codec_stream import CodecStream
-from services.generator.backends.musicgen.conversion import PRECISIONS, Converted, convert, open_converted
-from services.generator.backends.musicgen.decoder import Decoder
-from services.generator.backends.musicgen.engine import Engine, Work
-from services.generator.backends.musicgen.large_pages import new_memory_on_large_pages
-from services.generator.backends.musicgen.runtime import Watch, cores, default_threads, open_session
-from services.generator.backends.musicgen.sampling import DelayedSequence, Sampling, draw, guide
-from services.generator.backends.musicgen.text import encode_prompt
-from tests.golden.musicgen_checkpoint import MEDIUM, SMALL, write_checkpoint
+from services.generator.backends.musicgen.conversion import PRECISIONS, Converted, Precision, convert, open_converted
+from services.generator.backends.musicgen.engine import Engine
+from services.generator.backends.musicgen.runtime import cores, default_threads, open_session
+from services.generator.backends.musicgen.shape import CheckpointError
+from tests.golden.musicgen_checkpoint import SIZES, write_checkpoint
 
 ROOT = Path(__file__).parents[1]
-clock = time.perf_counter
-"""Replaced by the processor's time with ``--cpu``."""
-TOKENS = [*range(3, 20), 1]
-POSITION = 240
-"""Where steps are measured: the middle of a clip of ten seconds."""
 SECONDS = 10
 PARTS = ("memory", "steps", "clips", "fidelity", "goldens")
-SAMPLING = Sampling()
 
 
 def say(figure: str, value: float, unit: str, **more: object) -> None:
@@ -70,137 +63,7 @@ def note(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-# -- engines ----------------------------------------------------------------------------------------------------------
-
-Step = Callable[[np.ndarray], np.ndarray]
-
-
-class Ours:
-    """Our decoder, placed behind some positions."""
-
-    def __init__(self, converted: Converted, threads: int) -> None:
-        began = clock()
-        with new_memory_on_large_pages():
-            self.session = open_session(converted.folder / "decoder.onnx", threads)
-        self.load_s = clock() - began
-        self.decoder = Decoder(self.session, converted.shape.decoder)
-        prompt = open_session(converted.folder / "prompt.onnx", threads)
-        self.cross = encode_prompt(prompt, TOKENS, converted.shape)
-
-    def steps(self, count: int) -> float:
-        """Steps a second, from ``POSITION`` on."""
-        self.decoder.begin(self.cross, 1, 512)
-        self.decoder.position = POSITION
-        return _steps(self.decoder.step, count)
-
-
-class TheRefed:
-    """The yardstick."""
-
-    def __init__(self, path: Path, like: Ours, converted: Converted, threads: int) -> None:
-        began = clock()
-        self.loop = Refed(open_session(path, threads), converted.shape.decoder)
-        self.load_s = clock() - began
-        self.cross = like.cross
-
-    def steps(self, count: int) -> float:
-        self.loop.begin(self.cross, POSITION)
-        return _steps(self.loop.step, count)
-
-
-class Transformers:
-    """The reference implementation, with its own cache."""
-
-    def __init__(self, folder: Path) -> None:
-        import torch
-        from transformers import MusicgenForConditionalGeneration
-
-        began = clock()
-        self._torch = torch
-        if clock is time.process_time:
-            torch.set_num_threads(1)
-        self.model = MusicgenForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-        self.load_s = clock() - began
-
-    def steps(self, count: int) -> float:
-        torch, model = self._torch, self.model
-        books, codes = model.config.decoder.num_codebooks, model.config.decoder.vocab_size
-        with torch.no_grad():
-            states = model.text_encoder(torch.tensor([TOKENS])).last_hidden_state
-            given: dict[str, Any] = {
-                "encoder_outputs": (torch.cat([states, torch.zeros_like(states)]),),
-                "attention_mask": torch.tensor([[1] * len(TOKENS), [0] * len(TOKENS)]),
-            }
-            ids = torch.full((2 * books, POSITION), 5)
-            past = model(decoder_input_ids=ids, use_cache=True, **given).past_key_values
-
-            def step(drawn: np.ndarray) -> np.ndarray:
-                both = torch.tensor(np.concatenate([drawn, drawn]).reshape(2 * books, 1))
-                out = model(decoder_input_ids=both, past_key_values=past, use_cache=True, **given)
-                logits: np.ndarray = out.logits[:, -1].numpy().reshape(2, books, codes)
-                return logits
-
-            return _steps(step, count)
-
-
-def _steps(step: Step, count: int) -> float:
-    """Steps a second of a decoder, guidance and drawing included; two steps are not counted."""
-    random = np.random.default_rng(0)
-    ids = draw(guide(step(np.full((1, 4), 5)), 3.0)[0], SAMPLING, random)
-    ids = draw(guide(step(ids[None]), 3.0)[0], SAMPLING, random)
-    began = clock()
-    for _ in range(count):
-        ids = draw(guide(step(ids[None]), SAMPLING.guidance)[0], SAMPLING, random)
-    return count / (clock() - began)
-
-
-# -- whole clips ------------------------------------------------------------------------------------------------------
-
-
-def our_clip(engine: Engine, seconds: float, seed: int) -> tuple[float, float]:
-    """Seconds until the first second of sound, and until all of it; text and sound included."""
-    engine.close()  # forget the prompt
-    began = clock()
-    ear = engine.listen(1)
-    first, made = 0.0, 0
-    rate = engine.sample_rate
-    for frame in engine.write(Work("calm piano", engine.frames(seconds), [seed]), Watch(lambda: False), lambda: None):
-        audio = ear.add(frame, 50)
-        if audio is not None:
-            made += audio.shape[1]
-            first = first or (clock() - began if made >= rate else 0.0)
-    ear.finish()
-    return first, clock() - began
-
-
-def refed_clip(loop: Refed, engine: Engine, converted: Converted, threads: int, seconds: float) -> tuple[float, float]:
-    """The same by the re-fed loop: text encoder and codec in float32, sound decoded when enough codes are there."""
-    sessions = [open_session(converted.folder / f"{name}.onnx", threads) for name in ("prompt", "codes", "sound")]
-    codec = engine.shape.codec
-    random = np.random.default_rng(1)
-    began = clock()
-    loop.begin(encode_prompt(sessions[0], TOKENS, engine.shape))
-    frames = engine.frames(seconds)
-    sequence = DelayedSequence(engine.shape.decoder, np.zeros((1, 4, 0), np.int64), frames)
-    codes: list[np.ndarray] = []
-    first = 0.0
-
-    def sound(part: list[np.ndarray]) -> None:
-        stream = CodecStream(sessions[1], sessions[2], codec, 1)
-        stream.feed(np.stack(part, axis=2))
-        stream.finish()
-
-    for position in range(1, sequence.length):
-        logits = loop.step(sequence.at(position - 1))
-        sequence.put(position, draw(guide(logits, 3.0)[0], SAMPLING, random)[None])
-        frame = sequence.finished(position)
-        if frame is not None:
-            codes.append(frame)
-        if len(codes) == 50 and not first:
-            sound(codes)
-            first = clock() - began
-    sound(codes)
-    return first, clock() - began
+# -- what is measured in a process of its own --------------------------------------------------------------------------
 
 
 def memory_of(folder: Path, threads: int) -> None:
@@ -209,7 +72,21 @@ def memory_of(folder: Path, threads: int) -> None:
     assert converted is not None
     engine = Engine(converted, threads)
     our_clip(engine, SECONDS, 1)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(_peak_mb())
+
+
+def conversion_of(source: Path, target: Path) -> None:
+    """In a process of its own: seconds and peak memory of a conversion, and the peak before it."""
+    import onnx  # noqa: F401 - what is imported counts as being there before
+    import onnxruntime  # noqa: F401
+
+    before, began = _peak_mb(), time.perf_counter()
+    convert(Checkpoint(source), target, cast(Precision, target.name))
+    print(json.dumps({"seconds": time.perf_counter() - began, "peak_mb": _peak_mb(), "before_mb": before}))
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 # -- the run ----------------------------------------------------------------------------------------------------------
@@ -217,7 +94,7 @@ def memory_of(folder: Path, threads: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=("small", "medium"), default="small")
+    parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--only", default=",".join(PARTS), help="comma-separated: which parts to measure")
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--tries", type=int, default=3)
@@ -225,15 +102,19 @@ def main() -> None:
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--folder", type=Path, help="keeps checkpoint and graphs here for the next time")
     parser.add_argument("--no-transformers", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="our engine only: for sizes that leave no room for others")
     parser.add_argument("--cpu", action="store_true", help="one thread, processor time: for a busy machine")
     parser.add_argument("--memory", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--convert", type=Path, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.convert:
+        conversion_of(*arguments.convert)
+        return
     if arguments.memory:
         memory_of(arguments.memory, arguments.threads)
         return
     if arguments.cpu:
-        global clock  # one clock for the whole run
-        clock, arguments.threads = time.process_time, 1
+        engines.clock, arguments.threads = time.process_time, 1  # one clock for the whole run
     with _folder(arguments.folder) as folder:
         _run(arguments, folder / arguments.size)
 
@@ -256,43 +137,57 @@ class _folder:  # noqa: N801 - a context manager that reads as a word
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
     size, threads = arguments.size, arguments.threads
     source = folder / "source"
-    if not (source / "model.safetensors").exists():
+    try:
+        checkpoint = Checkpoint(source)
+    except CheckpointError:
         note(f"building a random checkpoint of {size}'s size in {folder}")
-        write_checkpoint(source, SMALL if size == "small" else MEDIUM)
-    checkpoint = Checkpoint(source)
+        checkpoint = Checkpoint(write_checkpoint(source, SIZES[size]))
     converted: dict[str, Converted] = {}
     for precision in arguments.precisions.split(","):
         found = open_converted(folder / precision)
         if found is None:
-            began = clock()
-            found = convert(checkpoint, folder / precision, precision)
-            say(f"{size}.{precision}.conversion", clock() - began, "s")
+            _measure_conversion(size, source, folder / precision)
+            found = open_converted(folder / precision)
+            assert found is not None
         converted[precision] = found
         say(f"{size}.{precision}.on_disk", found.size / 1e6, "MB")
-    refed = folder / "refed" / "refed.onnx"
-    if not refed.exists():
-        build_refed(checkpoint, folder / "refed")
+    refed = None if arguments.alone else folder / "refed" / "refed.onnx"
+    if refed is not None and not refed.exists():
+        build_refed(checkpoint, refed.parent)
     parts = arguments.only.split(",")
+    reference = not arguments.alone and not arguments.no_transformers and _has_transformers()
     if "memory" in parts:
         _measure_memory(size, converted, threads)
     if "steps" in parts:
-        _measure_steps(arguments, source, converted, refed)
+        _measure_steps(arguments, source if reference else None, converted, refed)
     if "clips" in parts:
         _measure_clips(arguments, converted, refed)
     if "fidelity" in parts:
         _measure_fidelity(size, converted)
-    if "goldens" in parts and _has_transformers(arguments):
+    if "goldens" in parts and reference:
         done = subprocess.run([sys.executable, "-m", "tests.golden.make_musicgen", "--check"], check=False, cwd=ROOT)
         say("goldens.unchanged", float(done.returncode == 0), "")
 
 
-def _has_transformers(arguments: argparse.Namespace) -> bool:
-    if arguments.no_transformers:
-        return False
+def _has_transformers() -> bool:
     missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
-        note(f"left out, for {' and '.join(missing)} is not installed: the comparison with transformers")
+        note(
+            "The comparison with transformers and the making of the goldens anew are left out: "
+            f"`pip install {' '.join(missing)}` for them."
+        )
     return not missing
+
+
+def _measure_conversion(size: str, source: Path, target: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.musicgen", "--convert", str(source), str(target)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    figures = json.loads(done.stdout)
+    say(f"{size}.{target.name}.conversion", figures["seconds"], "s")
+    graph = (target / "decoder.data").stat().st_size / 1e6
+    peak = figures["peak_mb"] * 1.048576
+    say(f"{size}.{target.name}.conversion_peak", peak, "MB", before=round(figures["before_mb"] * 1.048576))
+    say(f"{size}.{target.name}.conversion_peak_over_decoder", peak / graph, "×")
 
 
 def _measure_memory(size: str, converted: dict[str, Converted], threads: int) -> None:
@@ -302,22 +197,25 @@ def _measure_memory(size: str, converted: dict[str, Converted], threads: int) ->
         say(f"{size}.{precision}.peak_memory", float(done.stdout), "MB")
 
 
-def _measure_steps(arguments: argparse.Namespace, source: Path, converted: dict[str, Converted], refed: Path) -> None:
+def _measure_steps(
+    arguments: argparse.Namespace, source: Path | None, converted: dict[str, Converted], refed: Path | None
+) -> None:
     size, threads = arguments.size, arguments.threads
-    engines: dict[str, tuple[Any, int]] = {}
+    taking_part: dict[str, tuple[Any, int]] = {}
     for precision, each in converted.items():
-        engines[precision] = (Ours(each, threads), 50)
+        taking_part[precision] = (Ours(each, threads), 50)
     any_converted = next(iter(converted.values()))
-    ours = next(iter(engines.values()))[0]
-    engines["refed"] = (TheRefed(refed, ours, any_converted, threads), 12)
-    if _has_transformers(arguments):
-        engines["transformers"] = (Transformers(source), 5)
-    for name, (engine, _) in engines.items():
+    ours = next(iter(taking_part.values()))[0]
+    if refed is not None:
+        taking_part["refed"] = (TheRefed(refed, ours, any_converted, threads), 12)
+    if source is not None:
+        taking_part["transformers"] = (Transformers(source), 5)
+    for name, (engine, _) in taking_part.items():
         say(f"{size}.{name}.load", engine.load_s, "s")
-    speeds: dict[str, list[float]] = {name: [] for name in engines}
-    others: dict[str, float] = dict.fromkeys(engines, 0.0)
+    speeds: dict[str, list[float]] = {name: [] for name in taking_part}
+    others: dict[str, float] = dict.fromkeys(taking_part, 0.0)
     for _ in range(arguments.blocks):
-        for name, (engine, count) in engines.items():
+        for name, (engine, count) in taking_part.items():
             speed, share = undisturbed(partial(engine.steps, count), arguments.tries)
             speeds[name].append(speed)
             others[name] = max(others[name], share)
@@ -331,18 +229,18 @@ def _measure_steps(arguments: argparse.Namespace, source: Path, converted: dict[
                 say(f"{size}.{name}.steps_over_{other}", statistics.median(ratios), "×")
 
 
-def _measure_clips(arguments: argparse.Namespace, converted: dict[str, Converted], refed: Path) -> None:
+def _measure_clips(arguments: argparse.Namespace, converted: dict[str, Converted], refed: Path | None) -> None:
     size, threads = arguments.size, arguments.threads
-    engines = {precision: Engine(each, threads) for precision, each in converted.items() if precision != "fp32"}
+    ours = {precision: Engine(each, threads) for precision, each in converted.items() if precision != "fp32"}
     exact = converted.get("fp32") or next(iter(converted.values()))
-    loop = Refed(open_session(refed, threads), exact.shape.decoder)
-    firsts: dict[str, list[float]] = {name: [] for name in (*engines, "refed")}
-    wholes: dict[str, list[float]] = {name: [] for name in (*engines, "refed")}
-
     clips: dict[str, Callable[[], tuple[float, float]]] = {
-        name: partial(our_clip, engine, SECONDS, 1) for name, engine in engines.items()
+        name: partial(our_clip, engine, SECONDS, 1) for name, engine in ours.items()
     }
-    clips["refed"] = partial(refed_clip, loop, next(iter(engines.values())), exact, threads, SECONDS)
+    if refed is not None:
+        loop = Refed(open_session(refed, threads), exact.shape.decoder)
+        clips["refed"] = partial(refed_clip, loop, next(iter(ours.values())), exact, threads, SECONDS)
+    firsts: dict[str, list[float]] = {name: [] for name in clips}
+    wholes: dict[str, list[float]] = {name: [] for name in clips}
     others: dict[str, float] = dict.fromkeys(clips, 0.0)
     for _ in range(arguments.blocks):
         for name, clip in clips.items():
@@ -355,7 +253,7 @@ def _measure_clips(arguments: argparse.Namespace, converted: dict[str, Converted
         every = [round(value, 1) for value in times]
         say(f"{size}.{name}.clip", SECONDS / whole, "× real time", seconds=every, others=round(others[name], 2))
         say(f"{size}.{name}.first_second", first, "s")
-        if name != "refed":
+        if refed is not None and name != "refed":
             say(f"{size}.{name}.clip_over_refed", statistics.median(wholes["refed"]) / whole, "×")
             say(f"{size}.{name}.first_second_of_refed", first / statistics.median(firsts["refed"]), "")
 
@@ -366,7 +264,7 @@ def _measure_fidelity(size: str, converted: dict[str, Converted]) -> None:
         return
     logits: dict[str, np.ndarray] = {}
     random = np.random.default_rng(3)
-    codes = random.integers(0, 2048, (24, 1, 4))
+    codes = random.integers(0, 2048, (24, 1, converted["fp32"].shape.decoder.codebooks))
     for name, each in converted.items():
         ours = Ours(each, default_threads(cores()))
         ours.decoder.begin(ours.cross, 1, 64)

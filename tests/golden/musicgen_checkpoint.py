@@ -200,6 +200,10 @@ SMALL = Plan(
     spelling="old",
 )
 MEDIUM = dataclasses.replace(SMALL, layers=48, width=1536, heads=24, inner=6144)
+LARGE = dataclasses.replace(SMALL, layers=48, width=2048, heads=32, inner=8192, shards=3)
+MONO = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
+SIZES = MONO | {f"stereo-{name}": dataclasses.replace(plan, channels=2) for name, plan in MONO.items()}
+"""Plans of the published models' true sizes, by their names."""
 
 
 def write_checkpoint(folder: Path, plan: Plan) -> Path:
