@@ -100,7 +100,7 @@ _ROWS: Final[tuple[Instrument, ...]] = (
     Instrument("bass-reese", "bass", synths.reese_bass, release_s=0.10),
     # keys
     Instrument("piano", "keys", keys.Piano(), Patch(0), "good", release_s=0.28, width=0.2),
-    Instrument("piano-felt", "keys", keys.Piano(1.0), None, "equal", release_s=0.35, width=0.25),
+    Instrument("piano-felt", "keys", keys.Piano(0.7), None, "equal", release_s=0.35, width=0.25),
     Instrument("epiano", "keys", keys.electric_piano, None, "equal", release_s=0.25, width=0.3),
     Instrument("epiano-fm", "keys", keys.electric_piano_fm, None, "equal", release_s=0.3, width=0.35),
     Instrument("organ", "keys", synths.organ, None, "equal", release_s=0.06, width=0.3),
