@@ -102,13 +102,19 @@ def right_choice(first: Loop, second: Loop, kind: str) -> bool:
 
 
 def onsets(audio: Audio) -> NDArray[np.float64]:
-    """Rises of the energy above 200 Hz in 1 ms steps."""
+    """Rises of the energy over 10 ms, in 1 ms steps.
+
+    Smoothed over 31 ms, a cycle of the lowest bass: each shorter cycle would be a rise of its own, and a stretch keeps
+    their length and not their place.
+    """
     mono = audio.mean(axis=1, dtype=np.float64)
     mono = np.diff(mono, prepend=mono[:1])
     steps = len(mono) // MILLISECOND
     energy = np.square(mono[: steps * MILLISECOND]).reshape(steps, MILLISECOND).sum(axis=1)
-    smooth = np.convolve(energy, np.hanning(9), mode="same")
-    return np.maximum(0.0, np.diff(np.log(smooth + 1e-6), prepend=np.log(smooth[0] + 1e-6)))
+    level = np.log(np.convolve(energy, np.hanning(31), mode="same") + 1e-6)
+    rises = np.zeros(steps)
+    rises[5:-5] = np.maximum(0.0, level[10:] - level[:-10])
+    return rises
 
 
 def drift(plan: Plan, audio: Audio, origin: int, beat: float) -> tuple[list[float], float | None]:
