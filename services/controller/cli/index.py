@@ -21,6 +21,8 @@ class Entry(NamedTuple):
     heading: str
     """Empty: the list leaves it out."""
     help: str
+    silent: bool = False
+    """Nothing on its way keeps a log, so it starts without loading how."""
 
 
 _CLI = "services.controller.cli"
@@ -60,7 +62,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "settings": Entry(f"{_CLI}.tuning:settings", TUNE, "List every setting with its value and what is allowed."),
         "validate": Entry(f"{_CLI}.validate:validate", TUNE, "Say whether an audio file is sound."),
         "generate": Entry(f"{_CLI}.generate:generate", MAKE, "Make clips or loops from the words of PROMPT."),
-        "analyze": Entry("services.analyzer.cli:analyze", MAKE, "Find the best loop in an audio FILE."),
+        "analyze": Entry("services.analyzer.cli:analyze", MAKE, "Find the best loop in an audio FILE.", silent=True),
         "render": Entry(f"{_CLI}.render:render", MAKE, "Write the station's programme to a file."),
         "models": Entry("services.generator.models_cli:models", MAKE, "List, download, check and delete models."),
         "generator": Entry(f"{_CLI}.generator:generator", MAKE, "Make music here for a station on another machine."),

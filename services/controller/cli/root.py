@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -39,8 +39,13 @@ class LazyGroup(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name].where.split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        entry = COMMANDS[cmd_name]
+        if not entry.silent:
+            _keep_log()
+        module, attribute = entry.where.split(":")
+        if module not in sys.modules:
+            _load(module)
+        command: click.Command = getattr(sys.modules[module], attribute)
         return command
 
     def resolve_command(
@@ -68,6 +73,7 @@ def infiniloop(context: click.Context) -> None:
     Without a command: the interactive shell, which starts the station if none runs.
     """
     if context.invoked_subcommand is None:
+        _keep_log()
         from services.controller.cli.shell import run_shell
 
         context.exit(run_shell())
@@ -108,8 +114,20 @@ def _sentence(error: click.ClickException) -> str:
     return f"{words}."
 
 
-def main() -> None:
-    """Run the command line and leave with its exit code."""
+def _load(module: str) -> None:
+    """Import a command's module: what it brings stays until the process ends, so nothing in it is worth collecting."""
+    gc.disable()
+    try:
+        importlib.import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _keep_log() -> None:
+    """Have what is logged told on standard error."""
+    import logging
+
     logging.basicConfig(
         level=logging.INFO,
         format="%(levelname)s %(name)s: %(message)s",
@@ -118,6 +136,10 @@ def main() -> None:
     if os.environ.get("INFINILOOP_DEBUG"):
         for name in ("services", "shared"):
             logging.getLogger(name).setLevel(logging.DEBUG)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
     try:
         code = run_command(sys.argv[1:])
         sys.stdout.flush()

@@ -111,10 +111,10 @@ def test_without_ffmpeg_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_way_to_a_first_loop_imports_nothing_heavy(clip: Path) -> None:
     code = (
-        "import sys; from services.analyzer.cli import analyze; "
-        f"analyze([{str(clip)!r}, '--json'], standalone_mode=False); print(*sys.modules)"
+        "import sys; from services.controller.cli.root import run_command; "
+        f"run_command(['analyze', {str(clip)!r}, '--json']); print(*sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(run.stdout.splitlines()[-1].split())
     assert "numpy" in modules
-    assert not modules & {"scipy", "librosa", "pyloudnorm", "zmq", "numba", "matplotlib", "sounddevice"}
+    assert not modules & {"scipy", "librosa", "pyloudnorm", "zmq", "numba", "matplotlib", "sounddevice", "logging"}
