@@ -1,7 +1,7 @@
 """Measures the player: speed, memory over a day, and whether the sound holds under load.
 
     python benchmarks/player.py                          # speed and an hour's memory; needs nothing else
-    python benchmarks/player.py day --hours 24
+    python benchmarks/player.py day --hours 24 --record .flac
     python benchmarks/player.py sound --seconds 600 --burn 2 --burn-nice 2
     python benchmarks/player.py latencies
 
@@ -34,6 +34,7 @@ import psutil
 from services.player.engine import Engine
 from services.player.librarian import ROOM_FRAMES
 from services.player.offline import Programme
+from services.player.outputs.file import FileOutput
 from services.player.samples import CHUNK, Pool, Samples
 from services.player.service import SPARE_CHUNKS
 from services.player.store import LoadedLoop
@@ -91,13 +92,18 @@ def speed() -> None:
 
 @main.command()
 @click.option("--hours", default=24.0)
-def day(hours: float) -> None:
+@click.option("--record", default="", help="Record it meanwhile, as .flac or .wav: a file for each song.")
+def day(hours: float, record: str) -> None:
     """Memory over station time, faster than real time."""
-    over_time(hours)
+    with tempfile.TemporaryDirectory() as folder:
+        over_time(hours, FileOutput(Path(folder) / f"day{record}", split=True) if record else None)
 
 
-def over_time(hours: float) -> None:
-    """Resident memory while the programme of so many hours is rendered, with a new loop or piece for each song."""
+def over_time(hours: float, output: FileOutput | None = None) -> None:
+    """Resident memory while the programme of so many hours is rendered, with a new loop or piece for each song.
+
+    Of what is recorded only the last song's file is kept: a day of it would fill the disk.
+    """
     process = psutil.Process()
     pool = Pool(ROOM_FRAMES // CHUNK + SPARE_CHUNKS)
 
@@ -108,15 +114,27 @@ def over_time(hours: float) -> None:
     programme = Programme(loops(), PlayerSettings())
     frames = round(hours * 3600 * STATION_RATE)
     seen: list[float] = []
+    recorded = 1
     began = time.process_time()
-    for number, _ in enumerate(programme.blocks(frames)):
+    for number, block in enumerate(programme.blocks(frames)):
+        if output is not None:
+            if len(programme.songs) > recorded:
+                recorded = len(programme.songs)
+                before = output.path
+                output.next_song()
+                if output.path != before:
+                    before.unlink()
+            output.write(block)
         if number % (50 * 60) == 0:
             seen.append(process.memory_info().rss / 1e6)
     used = time.process_time() - began
+    if output is not None:
+        output.close()
     settled = seen[min(10, len(seen) - 1) :]
     say(
         figure="rss_over_station_time_mb",
         hours=hours,
+        recorded=output is not None,
         at_ten_minutes=round(settled[0], 1),
         at_the_end=round(settled[-1], 1),
         most=round(max(settled), 1),
