@@ -81,8 +81,8 @@ def study_clip(audio: Audio, sample_rate: int) -> Study | Rejection:
     features = describe(sound)
     onsets = onset_curves(sound)
     rhythm = autocorrelation(features.flux - features.flux.mean(axis=0), features.rate)
-    pulse = find_pulse(rhythm, features.rate)
     likeness = autocorrelation(features.vectors, features.rate)
+    pulse = find_pulse(rhythm, likeness, features.rate)
     return Study(sound, features, onsets, pulse, likeness, lag_merits(features, likeness, rhythm, pulse))
 
 

@@ -28,10 +28,10 @@ def groove(
                 _add(out, at, _kick(rate) * (1.0 if step == 0 else 0.7))
             if step % 4 == 2:
                 _add(out, at, _snare(rate, rng) * 0.5)
-            _add(out, at, _tone(root + 24 + melody[bar % pattern, step], 0.4 * beat, rate) * 0.15)
+            _add(out, at, tone(root + 24 + melody[bar % pattern, step], 0.4 * beat, rate) * 0.15)
         for third in (0, 3, 7):
-            _add(out, round(bar * per_bar * beat * rate), _tone(root + 12 + third, per_bar * beat * 0.95, rate) * 0.08)
-        _add(out, round(bar * per_bar * beat * rate), _tone(root - 12, beat, rate) * 0.4)
+            _add(out, round(bar * per_bar * beat * rate), tone(root + 12 + third, per_bar * beat * 0.95, rate) * 0.08)
+        _add(out, round(bar * per_bar * beat * rate), tone(root - 12, beat, rate) * 0.4)
     return (0.6 * out[:count] / np.abs(out).max()).astype(np.float32)[:, None]
 
 
@@ -56,8 +56,27 @@ def _hat(rate: int, rng: np.random.Generator) -> np.ndarray:
     return np.diff(rng.standard_normal(len(t) + 1)) * np.exp(-t / 0.015)
 
 
-def _tone(note: float, seconds: float, rate: int) -> np.ndarray:
+def tone(note: float, seconds: float, rate: int) -> np.ndarray:
     t = np.arange(int(seconds * rate)) / rate
     shape = np.minimum(t / 0.005, 1) * np.minimum((seconds - t) / 0.02, 1)
     frequency = 440 * 2 ** ((note - 69) / 12)
     return sum(np.sin(2 * np.pi * frequency * k * t) / k for k in (1, 2, 3)) * shape
+
+
+def crossed(*, bpm: float, bars: int = 12, rate: int = RATE, seed: int = 1) -> Audio:
+    """Chords and a melody in bars of four beats, over strokes every one and a half beats all through."""
+    rng = np.random.default_rng(seed)
+    beat = 60 / bpm
+    count = round(bars * 4 * beat * rate)
+    out = np.zeros(count + rate)
+    roots = rng.choice([40, 43, 45, 48], size=2, replace=False)
+    melody = rng.choice([0, 3, 7, 10, 12], size=8)
+    for number in range(int(bars * 4 / 1.5)):
+        _add(out, round(number * 1.5 * beat * rate), _kick(rate) * 0.5)
+    for bar in range(bars):
+        begin = bar * 4 * beat
+        for step, note in enumerate(melody):
+            _add(out, round((begin + step / 2 * beat) * rate), tone(roots[bar % 2] + 24 + note, 0.4 * beat, rate) * 0.1)
+        for third in (0, 3, 7):
+            _add(out, round(begin * rate), tone(roots[bar % 2] + 12 + third, 3.8 * beat, rate) * 0.08)
+    return (0.6 * out[:count] / np.abs(out).max()).astype(np.float32)[:, None]

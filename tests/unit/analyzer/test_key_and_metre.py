@@ -13,7 +13,7 @@ from services.analyzer.opening import opening
 from services.analyzer.records import FoundLoop
 from services.analyzer.sound import Sound, listen
 from shared.errors import UsageError
-from tests.unit.analyzer.music import RATE, groove
+from tests.unit.analyzer.music import RATE, crossed, groove
 
 
 def chords(roots: list[int], minor: list[bool]) -> np.ndarray:
@@ -91,3 +91,11 @@ def test_a_clip_that_begins_on_a_weak_downbeat_is_counted_from_there() -> None:
     assert loop.metre is not None
     places = [at / beat % 4 for at in loop.metre.downbeats]
     assert all(min(place, 4 - place) < 0.1 for place in places)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_strokes_in_threes_over_bars_of_four_are_not_taken_for_the_beat(seed: int) -> None:
+    loop = find_loop(crossed(bpm=180.0, seed=seed), RATE, LengthWish(seconds=4.0))
+    assert isinstance(loop, FoundLoop)
+    assert loop.metre is not None
+    assert min(abs(loop.metre.bpm / bpm - 1) for bpm in (90.0, 180.0)) < 0.005
