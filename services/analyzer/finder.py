@@ -17,19 +17,21 @@ from services.analyzer.length import LengthWish
 from services.analyzer.metre import Span, find_metre
 from services.analyzer.records import FoundLoop, Rejection
 from services.analyzer.refinement import EXACT, Aligned, align, match, settle
-from services.analyzer.seam import best_crossfade, clicks, measure
+from services.analyzer.seam import Crossfade, best_crossfade, clicks, measure
 from services.analyzer.sound import Doubles, Sound, listen
 from services.analyzer.tempo import Pulse, autocorrelation, find_pulse
 from shared.units import Audio
 
 ALIGNED: Final = 10
 """Candidates whose length is fitted to the onsets."""
+CLEAR_BEAT: Final = 0.5
+"""Clarity of a pulse from which a length may be fitted to it alone."""
 MATCHED: Final = 5
 """Of these, how many are compared by their waveforms too."""
 JUDGED: Final = 2
 """Of these, how many are taken to the sample and judged by their seam."""
-WORST_SEAM: Final = 0.2
-"""The most that a seam can speak against a candidate."""
+WORST_SEAM: Final = 0.09
+"""The most that a seam can speak against a candidate: less than half a bar does (``candidates.lag_merits``)."""
 SAME_RECORDING: Final = 0.3
 """What it is worth that the very same samples come back."""
 SHORT_SEAM_S: Final = 0.015
@@ -37,6 +39,8 @@ SEAMS_S: Final = (0.015, 0.024, 0.006, 0.06)
 UNLIKE: Final = 0.4
 """Score from which a repeat differs enough for a blend longer than that to be no smear."""
 LONGER_SEAM_S: Final = 0.2
+BESIDE_S: Final = (0.0, -0.004, 0.004, -0.008, 0.008, -0.012, 0.012, -0.016, 0.016, -0.02, 0.02)
+"""Where else a seam is tried that is heard where it was fitted."""
 LONG_SEAMS: Final = ((0.75, 1.0), (1.1, 1.0), (1.4, 2.0))
 """Score of a repeat too unlike for a short crossfade, and how many seconds of blending it takes instead."""
 HOPELESS: Final = 1.6
@@ -162,11 +166,12 @@ def _bounds(study: Study, wish: LengthWish) -> _Reach | Rejection:
 
 def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tuple[float, Candidate, Aligned]]:
     """Candidates with their lengths fitted, best first: how alike the rhythm and the waveform are counts now too."""
-    hop = study.features.hop
+    hop, pulse = study.features.hop, study.pulse
+    beat = pulse.period * hop if pulse is not None and pulse.clarity >= CLEAR_BEAT else None
     fitted = []
     for candidate in candidates:
         start, length = round(candidate.start * hop), round(candidate.lag * hop)
-        aligned = align(study.sound, study.onsets, start, length, shortest)
+        aligned = align(study.sound, study.onsets, start, length, shortest, beat=beat)
         fitted.append((candidate.cost - 0.3 * aligned.agreement, candidate, aligned))
     ranked = []
     for cost, candidate, aligned in sorted(fitted, key=lambda one: one[0])[:MATCHED]:
@@ -187,16 +192,18 @@ def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, sh
 
 def _describe(study: Study, best: _Judged) -> FoundLoop:
     sound, features = study.sound, study.features
-    span = Span(best.start / features.hop, (best.end - best.start) / features.hop)
+    start, crossfade = _seam(study, best)
+    length = best.end - best.start
+    span = Span(start / features.hop, length / features.hop)
     metre, classes = find_metre(sound, features, study.onsets, study.pulse, span)
     bars = None
     if metre is not None:
         bars = max(1, round(len(metre.beats) / metre.beats_per_bar))
     confidence = float(np.clip(1 - best.candidate.distance, 0, 1) * np.clip(0.5 + best.agreement / 2, 0, 1))
     return FoundLoop(
-        start=best.start,
-        end=best.end,
-        crossfade=_seam_length(study, best, metre.bpm if metre is not None else None),
+        start=start,
+        end=start + length,
+        crossfade=crossfade,
         score=best.candidate.distance,
         confidence=round(confidence, 3),
         metre=metre,
@@ -205,17 +212,38 @@ def _describe(study: Study, best: _Judged) -> FoundLoop:
     )
 
 
-def _seam_length(study: Study, best: _Judged, bpm: float | None) -> int:
-    """Short where the repeat is good; a beat or two where it is not, so that the change becomes a blend."""
-    rate = study.sound.rate
-    room = min(best.start, (best.end - best.start) // 2)
-    scores, blends = zip(*LONG_SEAMS, strict=True)
-    if best.candidate.distance > scores[0]:
-        beat = 60 / bpm if bpm else 0.5
-        wanted = float(np.interp(best.candidate.distance, scores, blends))
-        blend = min(round(beat * max(1, round(wanted / beat)) * rate), round(blends[-1] * rate), room)
-        if not clicks(study.sound, best.start, best.end, blend):
-            return blend
+def _seam(study: Study, best: _Judged) -> tuple[int, int]:
+    """Where a loop begins and how many frames are blended: as it was fitted, or a little beside, where less is heard.
+
+    The fit found the place where a cut is heard least. What is rendered is a crossfade, and it may fall into an attack.
+    """
+    sound, length = study.sound, best.end - best.start
+    shifted = (best.start + round(shift * sound.rate) for shift in BESIDE_S)
+    starts = [start for start in shifted if 0 <= start <= sound.frames - length]
+    if (blend := _blend(study, best.candidate, length)) is not None:
+        for start in starts:
+            if not clicks(sound, start, start + length, min(blend, start)):
+                return start, min(blend, start)
     seams = (*SEAMS_S, LONGER_SEAM_S) if best.candidate.distance > UNLIKE else SEAMS_S
-    lengths = [min(round(seconds * rate), room) for seconds in seams]
-    return best_crossfade(study.sound, best.start, best.end, lengths, best.natural_db)
+    lengths = [round(seconds * sound.rate) for seconds in seams]
+    tried: list[tuple[int, Crossfade]] = []
+    for start in starts:
+        fitting = [min(frames, start, length // 2) for frames in lengths]
+        tried.append((start, best_crossfade(sound, start, start + length, fitting, best.natural_db)))
+        if not tried[-1][1].heard:
+            break
+        # What was best there is the length to try elsewhere: all of them everywhere would cost more than the search.
+        lengths = [tried[0][1].frames]
+    start, crossfade = min(tried, key=lambda one: one[1].noticed_db)
+    return start, crossfade.frames
+
+
+def _blend(study: Study, candidate: Candidate, length: int) -> int | None:
+    """Frames of a beat or two over which a repeat that is not good enough for a short seam becomes a change."""
+    scores, blends = zip(*LONG_SEAMS, strict=True)
+    if candidate.distance <= scores[0]:
+        return None
+    beat = study.pulse.period / study.features.rate if study.pulse is not None else 0.5
+    wanted = float(np.interp(candidate.distance, scores, blends))
+    seconds = min(beat * max(1, round(wanted / beat)), blends[-1])
+    return min(round(seconds * study.sound.rate), length // 2)

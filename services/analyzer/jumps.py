@@ -15,7 +15,7 @@ from services.analyzer.candidates import FAR, FAR_S, NEAR, NEAR_S
 from services.analyzer.finder import SEAMS_S, Study
 from services.analyzer.records import FoundLoop, JumpPoint
 from services.analyzer.refinement import align, match, settle
-from services.analyzer.seam import best_crossfade, measure
+from services.analyzer.seam import best_crossfade, measure, natural_change
 
 MOST: Final = 4
 TRIED: Final = 10
@@ -103,7 +103,7 @@ def _fitted(study: Study, pair: tuple[int, int], within: tuple[int, int]) -> Jum
     if room <= 0 or end > within[1]:
         return None
     lengths = [min(round(seconds * sound.rate), room) for seconds in SEAMS_S[:-1]]
-    crossfade = best_crossfade(sound, start, end, lengths, measure(sound, start, end, lengths[0]).natural_db)
+    crossfade = best_crossfade(sound, start, end, lengths, natural_change(sound, start, end, lengths[0])).frames
     excess = measure(sound, start, end, crossfade)
     if excess.change_db > EXCESS_DB or excess.step_db > STEP_DB:
         return None

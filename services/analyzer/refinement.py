@@ -21,6 +21,10 @@ CONTEXT_S: Final = 2.5
 WIDE_CONTEXT_S: Final = 8.0
 VAGUE: Final = 0.3
 """Agreement of the onsets below which the wider context is asked."""
+WHOLE: Final = 0.25
+"""Of a beat: a length that is further from a whole number of them has another reason."""
+CLIP_SHARE: Final = 0.8
+"""Of the clip: lags up to here have pairs enough to tell of the beat."""
 REACH_S: Final = 0.03
 CLOSE_S: Final = 0.0025
 CLOSE_CONTEXTS_S: Final = (0.03, 0.12, 0.5)
@@ -51,12 +55,19 @@ class Aligned:
     """Correlation of the waveforms there: 1 where the same recording comes back."""
 
 
-def align(sound: Sound, onsets: Onsets, start: int, length: int, shortest: int) -> Aligned:
-    """Fit a coarse length to the onsets around start and end; all in frames of the clip."""
+def align(
+    sound: Sound, onsets: Onsets, start: int, length: int, shortest: int, *, beat: float | None = None
+) -> Aligned:
+    """Fit a coarse length to the onsets around start and end; all in frames of the clip.
+
+    ``beat`` is about how long a beat is, where one is clear.
+    """
     fitted, agreement = _fit_onsets(sound, onsets, start, length, CONTEXT_S)
     if agreement < VAGUE:
         # Soft onsets, such as those of pads, need more of them: what is further away keeps the same time.
         fitted, agreement = _fit_onsets(sound, onsets, start, length, WIDE_CONTEXT_S)
+        if agreement < VAGUE and beat is not None:
+            fitted = _fit_beats(sound, onsets, length, beat)
     return Aligned(start, min(max(fitted, shortest), sound.frames - start), agreement)
 
 
@@ -141,6 +152,20 @@ def _fit_onsets(sound: Sound, onsets: Onsets, start: int, length: int, context_s
     if peak <= 0.1:
         return length, peak
     return round((lag + best - reach + _vertex(score, best)) * step), peak
+
+
+def _fit_beats(sound: Sound, onsets: Onsets, length: int, beat: float) -> int:
+    """A length that is a whole number of beats, from the onsets of the whole clip: each beat tells of all others."""
+    beats = round(length / beat)
+    if not beats or abs(length / beat - beats) > WHOLE:
+        return length
+    reach = round(REACH_S * sound.rate / onsets.step)
+    lengths = length / onsets.step + np.arange(-reach, reach + 1)
+    multiples = np.arange(1, int(CLIP_SHARE * len(onsets.repetition) / lengths[-1] * beats) + 1)
+    lags = lengths[:, None] / beats * multiples
+    score = np.interp(lags, np.arange(len(onsets.repetition)), onsets.repetition).sum(axis=1)
+    best = int(score.argmax())
+    return round(float(lengths[best] + _vertex(score, best)) * onsets.step)
 
 
 def _match(low: Floats, start: int, length: int, rate: float) -> tuple[int, float] | None:

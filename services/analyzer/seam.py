@@ -14,13 +14,19 @@ from typing import Final
 import numpy as np
 
 from services.analyzer.click import AROUND_S, seam_ratio
+from services.analyzer.features import mel_weights
 from services.analyzer.sound import Floats, Sound
 from shared.units import Audio
 
+BANDS: Final = 40
 BEFORE_S: Final = 0.032
 UNNOTICED_DB: Final = 0.2
+HEARD_DB: Final = 1.0
+"""What is noticed of a seam that somebody may hear."""
 AUDIBLE_CLICK: Final = 0.8
 """Of the largest prediction error around a seam: above, somebody may hear it."""
+STRIKING_DB: Final = 6.0
+"""A change of sound as an attack makes it."""
 UNKNOWN_DB: Final = 6.0
 """The change of sound that music is taken to have where the clip does not tell."""
 AFTER_S: Final = 0.064
@@ -41,17 +47,34 @@ class Excess:
     """Difference of level between what follows the end in the clip and what follows it in the loop, over 400 ms."""
 
 
-def crossfade(outgoing: Audio, incoming: Audio) -> Audio:
-    """Blend two passages of one length, float32 ``(frames, channels)``, so that the power of their mixture holds."""
+@dataclass(frozen=True)
+class Crossfade:
+    """How long a seam is blended, and what is heard of it all the same."""
+
+    frames: int
+    noticed_db: float
+    """Change of sound beyond the music's own, in decibels per band; a click and a smear count as such too."""
+
+    @property
+    def heard(self) -> bool:
+        return self.noticed_db > HEARD_DB
+
+
+def crossfade(outgoing: Audio, incoming: Audio, last: int | None = None) -> Audio:
+    """Blend two passages of one length, float32 ``(frames, channels)``, so that the power of their mixture holds.
+
+    Of a long blend only the ``last`` frames may be wanted.
+    """
     count = len(outgoing)
     if count == 0:
         return outgoing.copy()
-    rise = ((np.arange(count) + 0.5) / count)[:, None]
+    begin = 0 if last is None else max(0, count - last)
+    rise = ((np.arange(begin, count) + 0.5) / count)[:, None]
     strength = float(np.sqrt(np.vdot(outgoing, outgoing) * np.vdot(incoming, incoming)))
     alike = float(np.clip(np.vdot(outgoing, incoming) / strength, 0, 1)) if strength > 0 else 1.0
     fall = 1 - rise
     scale = 1 / np.sqrt(rise**2 + fall**2 + 2 * alike * rise * fall)
-    return np.asarray(outgoing * (fall * scale) + incoming * (rise * scale), np.float32)
+    return np.asarray(outgoing[begin:] * (fall * scale) + incoming[begin:] * (rise * scale), np.float32)
 
 
 def bake(audio: Audio, start: int, end: int, frames: int) -> Audio:
@@ -65,36 +88,42 @@ def bake(audio: Audio, start: int, end: int, frames: int) -> Audio:
 
 def measure(sound: Sound, start: int, end: int, frames: int) -> Excess:
     """What a listener would notice at this seam, rendered with a crossfade of ``frames``."""
-    frames = min(frames, start, end - start)
     natural = natural_change(sound, start, end, frames)
-    seam = join_change(sound, start, end, frames)
-    if natural is None:
-        natural = min(seam, UNKNOWN_DB)
-    return Excess(natural, seam - natural, _level_step(sound, start, end))
+    return Excess(natural, join_change(sound, start, end, frames) - natural, _level_step(sound, start, end))
 
 
-def natural_change(sound: Sound, start: int, end: int, frames: int) -> float | None:
-    """The greater change of sound that the untouched clip has at start and end; ``None`` at its very edges.
+def natural_change(sound: Sound, start: int, end: int, frames: int) -> float:
+    """The greater change of sound that the untouched clip has at start and end.
 
-    Cut like the seam is, around the same place: a repeat that is exact has no excess at all.
+    Cut like the seam is, around the same place: a repeat that is exact has no excess at all. At the very edges of the
+    clip, which do not tell, it is the seam's own, up to `UNKNOWN_DB`.
     """
+    frames = min(frames, start, end - start)
     places = [at for at in (start, end) if at + _after(sound) <= sound.frames]
-    return max((change_at(sound, at, frames) for at in places), default=None)
+    if not places:
+        return min(join_change(sound, start, end, frames), UNKNOWN_DB)
+    return max(change_at(sound, at, frames) for at in places)
 
 
-def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int], natural_db: float) -> int:
+def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int], natural_db: float) -> Crossfade:
     """Of some lengths of the crossfade, in frames and by preference: the first that is not noticed, or the least.
 
-    ``natural_db`` is the change of sound that the music has there by itself.
+    ``natural_db`` is the change of sound that the music has there by itself. Where it is small there are no attacks,
+    and a long crossfade smears nothing.
     """
-    noticed = []
+    attacks = min(1.0, natural_db / STRIKING_DB)
+    best = Crossfade(lengths[0], np.inf)
     for frames in lengths:
-        change = join_change(sound, start, end, frames) - natural_db
-        smear = 10 * max(0.0, min(frames / sound.rate, 0.06) - 0.025) + 2 * max(0.0, frames / sound.rate - 0.06)
-        noticed.append(max(0.0, change) + 4 * max(0.0, _click(sound, start, end, frames) - AUDIBLE_CLICK) + smear)
-        if noticed[-1] <= UNNOTICED_DB:
+        seconds = frames / sound.rate
+        noticed = max(0.0, join_change(sound, start, end, frames) - natural_db)
+        noticed += attacks * (10 * max(0.0, min(seconds, 0.06) - 0.025) + 2 * max(0.0, seconds - 0.06))
+        if noticed < best.noticed_db:
+            noticed += 4 * max(0.0, _click(sound, start, end, frames) - AUDIBLE_CLICK)
+        if noticed < best.noticed_db:
+            best = Crossfade(frames, noticed)
+        if best.noticed_db <= UNNOTICED_DB:
             break
-    return lengths[int(np.argmin(noticed))]
+    return best
 
 
 def clicks(sound: Sound, start: int, end: int, frames: int) -> bool:
@@ -104,15 +133,14 @@ def clicks(sound: Sound, start: int, end: int, frames: int) -> bool:
 
 def _click(sound: Sound, start: int, end: int, frames: int) -> float:
     """How far the seam stands out, at either ear."""
-    reach = frames + round(AROUND_S * sound.rate)
+    around = round(AROUND_S * sound.rate)
     ears = zip(
-        sound.sides(max(start, end - reach), end),
+        sound.sides(max(start, end - max(frames, around)), end),
         sound.sides(start - frames, start),
-        sound.sides(start, min(start + reach, end)),
+        sound.sides(start, min(start + around, end)),
         strict=True,
     )
-    seam = min(reach, end - start)
-    return max(seam_ratio(_spliced(*ear), seam, frames, sound.rate) for ear in ears)
+    return max(seam_ratio(_spliced(*ear, around), min(around, end - start), frames, sound.rate) for ear in ears)
 
 
 def join_change(sound: Sound, start: int, end: int, frames: int = 0) -> float:
@@ -128,11 +156,11 @@ def _joined(sound: Sound, seam: tuple[int, int, int], before: int, after: int) -
     return _spliced(head, lead, sound.mono(start, min(start + after, end)))
 
 
-def _spliced(head: Floats, lead: Floats, tail: Floats) -> Floats:
-    """``head``, whose end passes into ``lead``, and ``tail`` after it; mono."""
+def _spliced(head: Floats, lead: Floats, tail: Floats, before: int | None = None) -> Floats:
+    """``head``, whose end passes into ``lead``, and ``tail`` after it; mono. ``before``: at most so much before it."""
     if not len(lead):
         return np.concatenate([head, tail])
-    blend = crossfade(head[-len(lead) :, None], lead[:, None])[:, 0]
+    blend = crossfade(head[-len(lead) :, None], lead[:, None], before)[:, 0]
     return np.concatenate([head[: -len(lead)], blend, tail])
 
 
@@ -163,6 +191,7 @@ def _change(samples: Floats, rate: int) -> float:
 
 
 def _level_step(sound: Sound, start: int, end: int) -> float:
+    """Decibels between what follows the end in the clip and what follows it in the loop, over 400 ms."""
     span = int(0.4 * sound.rate)
     after = sound.mono(start, start + span)
     other = sound.mono(end, end + span) if end + span <= sound.frames else sound.mono(max(start, end - span), end)
@@ -172,15 +201,6 @@ def _level_step(sound: Sound, start: int, end: int) -> float:
 
 @lru_cache(maxsize=8)
 def _bands(size: int, rate: int) -> tuple[Floats, Floats]:
-    """Third-octave-like bands from 40 Hz to 14 kHz, ``(bins, 30)``, and the window."""
-    bins = np.fft.rfftfreq(size, 1 / rate)
-    count = 30
-    edges = np.geomspace(60, min(14_000, rate / 2), count + 1)
-    index = np.clip(np.searchsorted(edges, bins) - 1, -1, count)
-    weights = np.zeros((len(bins), count))
-    for band in range(count):
-        inside = np.flatnonzero(index == band)
-        if not len(inside):
-            inside = np.array([np.abs(bins - np.sqrt(edges[band] * edges[band + 1])).argmin()])
-        weights[inside, band] = 1 / len(inside)
-    return weights.astype(np.float32), np.hanning(size).astype(np.float32)
+    """Mel bands, ``(bins, 40)``, and the window."""
+    mel = mel_weights(size, rate, BANDS, (40.0, 14_000.0))
+    return mel.T.astype(np.float32, order="C"), np.hanning(size).astype(np.float32)
