@@ -24,7 +24,7 @@ from shared.units import Audio
 
 ALIGNED: Final = 10
 """Candidates whose length is fitted to the onsets."""
-CLEAR_BEAT: Final = 0.5
+CLEAR_BEAT: Final = 0.4
 """Clarity of a pulse from which a length may be fitted to it alone."""
 MATCHED: Final = 5
 """Of these, how many are compared by their waveforms too."""

@@ -19,7 +19,7 @@ from services.analyzer.transform import fast_size
 
 CONTEXT_S: Final = 2.5
 WIDE_CONTEXT_S: Final = 8.0
-VAGUE: Final = 0.3
+VAGUE: Final = 0.4
 """Agreement of the onsets below which the wider context is asked."""
 WHOLE: Final = 0.25
 """Of a beat: a length that is further from a whole number of them has another reason."""
