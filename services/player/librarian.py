@@ -56,14 +56,18 @@ class Librarian:
         self._refused[loop.loop_id] = loop
         self._received.pop(loop.loop_id, None)
 
-    def may_keep(self, coming: Loop, ahead: Iterable[str], back: Loop | None) -> bool:
-        """Whether the loop that is foreseen next stays so: it is the song to go ``back`` to, or the first of the queue.
+    def refused(self, loop: Loop) -> bool:
+        """Whether it could not be read when it was last tried."""
+        return loop.loop_id in self._refused
+
+    def may_keep(self, coming: Loop, ahead: Iterable[str]) -> bool:
+        """Whether the loop that is foreseen next stays so: it is the first of the queue.
 
         Otherwise it was merely at hand, and makes room for what the queue names first and is not read yet: two long
         songs that fill the memory would follow one another for ever.
         """
         first = next((name for name in ahead if name not in self._refused), coming.loop_id)
-        return coming.loop_id == first or (back is not None and coming.loop_id == back.loop_id)
+        return coming.loop_id == first
 
     def plan(self, sounding: Sequence[Loop], ahead: Iterable[str], previous: Loop | None, held: Iterable[str]) -> Plan:
         """What should be in memory.
@@ -71,7 +75,7 @@ class Librarian:
         Parameters
         ----------
         sounding
-            The loop that sounds and the one that it is changing to.
+            The loop that sounds and the one that it is changing to, or shall go back to.
         ahead
             The order of what may come, by name.
         previous

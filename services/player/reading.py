@@ -80,7 +80,9 @@ class Reading:
         report = self._writer.report
         sounding = [report.loop]
         back = report.previous if report.wanted.backs > report.backs_done else None
-        if report.next_loop is not None and self._librarian.may_keep(report.next_loop, report.ahead, back):
+        if back is not None and not self._librarian.refused(back):
+            sounding.append(back)  # at hand or let go of meanwhile: now it is what comes next
+        elif report.next_loop is not None and self._librarian.may_keep(report.next_loop, report.ahead):
             sounding.append(report.next_loop)
         plan = self._librarian.plan(sounding, report.ahead, report.previous, report.held)
         if not plan.keep.issuperset(report.held):  # first its room, then the loop that is to lie there

@@ -83,7 +83,7 @@ def surprise(switch: str | None, as_json: bool) -> None:
 
     on: another one every few songs; off: this one stays.
 
-    Styles that do poorly on this machine are never drawn.
+    Its words are taken, your settings stay. Styles that do poorly on this machine are never drawn.
     """
     answer = ask_station("surprise", on=None if switch is None else switch == "on")
     say(answer.text, as_json=as_json, **answer.data)

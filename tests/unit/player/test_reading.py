@@ -25,13 +25,13 @@ class _Engine:
         self.kept.append(loops)
 
 
-def _looked(backs: int) -> list[set[str]]:
+def _looked(backs: int, held: tuple[str, ...] = ("a", "b")) -> list[set[str]]:
     """What is kept where the song sounds that came after "a", with "c" next in the queue and room for two."""
     a, b, c = (loop(name, LONG) for name in "abc")
     asked = wanted(queue=(b, c, a), backs=backs)
     engine = _Engine()
     report: Any = SimpleNamespace(
-        loop=b, next_loop=a, ahead=("c", "a"), previous=a, held=("a", "b"), wanted=asked, backs_done=0
+        loop=b, next_loop=a, ahead=("c", "a"), previous=a, held=held, wanted=asked, backs_done=0
     )
     writer: Any = SimpleNamespace(report=report, call=lambda call: call(engine))
     with ThreadPoolExecutor(1) as reader:
@@ -49,3 +49,7 @@ def test_two_long_songs_do_not_keep_the_next_one_out() -> None:
 
 def test_the_song_before_stays_for_a_back_that_was_asked_for() -> None:
     assert _looked(backs=1) == []
+
+
+def test_the_song_before_comes_back_for_a_back_though_the_next_one_has_taken_its_room() -> None:
+    assert _looked(backs=1, held=("b", "c")) == [{"a", "b"}]
