@@ -134,8 +134,7 @@ class Conductor:
 
     def again(self, offset: int, overlapping: int) -> Change:
         """The plan made anew after a message: the change to be expected now, ``offset`` frames into the part."""
-        if self._stand.splice is None:
-            self._foreseen = self._plan(max(1, offset + overlapping))
+        self._foreseen = self._plan(max(1, offset + overlapping))
         return self._foreseen.change
 
     # -- the plan -----------------------------------------------------------------------------------------------------
@@ -143,9 +142,10 @@ class Conductor:
     def _plan(self, floor: int) -> _Foreseen:
         """What comes after the part that sounds, at ``floor`` frames into it or later."""
         stand = self._stand
-        if stand.splice is not None:
-            return self._after_splice(stand)
         target = self._shelf.target(stand.loaded)
+        if stand.splice is not None:
+            left = self._leave_splice(stand, target, floor) if target is not None else None
+            return left or self._after_splice(stand)
         left = self._leave(stand, target, floor) if target is not None else None
         natural = self._next_part(stand, floor, moves=left is None)
         return left if left is not None and left.change.at <= natural.change.at else natural
@@ -156,7 +156,7 @@ class Conductor:
         start = self._playing.origin + self._playing.begin
         now = start + floor
         wanted = self._shelf.wanted
-        if target.why in ("skip", "back", "prompt", "startup"):
+        if target.why in _AT_ONCE:
             leave = next_bar(loop, span, now) if bar_frames(loop) is not None else now
             longest = SKIP_FADE if target.why in ("skip", "back") else LONGEST_FADE
         else:
@@ -190,6 +190,28 @@ class Conductor:
         begun = replace(self._opening(target.loaded, self._base + at, note, entry=done.entry_frame), splice=splice)
         part = Part(splice.samples, 0, 0, splice.samples.frames)
         return _Foreseen(Change(at, part), begun, target)
+
+    def _leave_splice(self, stand: Stand, target: Target, floor: int) -> _Foreseen | None:
+        """The change to ``target`` out of a rendered transition, which may last many bars, at a bar line of its own.
+
+        None where it can wait: it is no wish of the listener's, or the transition ends with this bar.
+        """
+        bar = bar_frames(stand.loaded.loop)
+        assert stand.splice is not None
+        frames = stand.splice.samples.frames
+        if target.why not in _AT_ONCE or bar is None:
+            return None
+        left = int((frames - floor) / bar)
+        if left < 1:
+            return None
+        at = frames - round(left * bar)
+        wanted = self._shelf.wanted
+        begun = self._opening(target.loaded, self._base + at, self._said(target, wanted))
+        first = begun.stretch
+        hard = wanted.transition in ("cut", "off")
+        overlap = CUT_FADE if hard else fade_frames(stand.loaded.loop, target.loaded.loop, SKIP_FADE)
+        overlap = min(overlap, frames - at, (first.end - first.start) // 2)
+        return _Foreseen(Change(at, self._part(begun), overlap), begun, target)
 
     def _after_splice(self, stand: Stand) -> _Foreseen:
         assert stand.splice is not None
@@ -301,6 +323,8 @@ class Conductor:
         return f"{how} ({_REASONS[target.why]})"
 
 
+_AT_ONCE = ("skip", "back", "prompt", "startup")
+"""Why a song is left at the next bar, whatever is left of it."""
 _RENDERED: dict[str, tuple[str, ...]] = {
     "smart": ("continue", "blend", "fade", "cut"),
     "blend": ("continue", "blend", "fade"),

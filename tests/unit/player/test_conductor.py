@@ -283,6 +283,43 @@ def test_a_rendered_transition_is_spliced_in_to_the_sample() -> None:
     assert np.array_equal(rest, going_round(B, BAR, len(rest)))
 
 
+def spliced(bars: int) -> Engine:
+    """It is half a bar into a rendered transition of so many bars from A to B."""
+    done = Transition(
+        from_loop="a", to_loop="b", kind="blend", path="x.wav", frames=bars * BAR, exit_frame=2 * BAR, entry_frame=BAR
+    )
+    engine = begun(A, B, variation="off", min_duration_s=4.0)
+    engine.add_transition(LoadedTransition(done, Samples.of(noise(bars * BAR, 9))))
+    render(engine, 5 * STATION_RATE - STOP_FRAMES + BAR // 2)
+    assert engine.report().loop.loop_id == "b"
+    return engine
+
+
+def test_a_new_prompt_leaves_a_rendered_transition_at_its_next_bar() -> None:
+    engine = spliced(8)
+    new = loaded(loop("new", epoch=1), 5)
+    engine.add(new)
+    engine.want(wanted(number=2, queue=(new.loop,), epoch=1, min_duration_s=4.0))
+    tap, _ = render(engine, BAR // 2 + SKIP_FADE + BAR)
+    assert engine.report().loop.loop_id == "new"
+    assert np.array_equal(tap[: BAR // 2], noise(8 * BAR, 9)[BAR // 2 : BAR])
+    after = tap[BAR // 2 + SKIP_FADE :]
+    assert np.array_equal(after, going_round(new, SKIP_FADE, len(after)))
+
+
+@pytest.mark.parametrize("bars", [1, 3])
+def test_a_rendered_transition_that_nobody_interrupts_or_that_ends_with_this_bar_sounds_to_its_end(bars: int) -> None:
+    engine = spliced(bars)
+    if bars == 1:
+        new = loaded(loop("new", epoch=1), 5)
+        engine.add(new)
+        engine.want(wanted(number=2, queue=(new.loop,), epoch=1, min_duration_s=4.0))
+    else:
+        engine.want(wanted(number=2, queue=(B.loop, A.loop), min_duration_s=4.0))
+    tap, _ = render(engine, bars * BAR - BAR // 2)
+    assert np.array_equal(tap, noise(bars * BAR, 9)[BAR // 2 :])
+
+
 def test_a_rendered_transition_never_leaves_out_of_the_middle_of_a_move() -> None:
     piece = loaded(loop("p", 8 * BAR, bars=8), 6)
     done = Transition(
