@@ -28,7 +28,7 @@ def change(station: WholeStation) -> tuple[str, str]:
     assert station.ask("skip")["ok"]
     station.until(lambda: station.playing.loop_id != before, "the song changes")
     station.watch(1.0)
-    return before, station.playing.loop_id
+    return station.heard[-2].loop_id, station.heard[-1].loop_id  # it may have been about to change by itself, too
 
 
 def entry(station: WholeStation, loop_id: str) -> dict[str, Any]:
