@@ -50,7 +50,7 @@ class ArrayCache:
             self.held_bytes = 0
 
 
-TABLES: Final = ArrayCache(48 << 20)
-"""Wave tables, spectra and impulse responses."""
-NOTES: Final = ArrayCache(72 << 20)
-"""Rendered notes."""
+TABLES: Final = ArrayCache(24 << 20)
+"""What the next piece finds again: rooms, beds, levels of instruments."""
+NOTES: Final = ArrayCache(96 << 20)
+"""What belongs to the pitches of one piece: rendered notes, and the wave tables that they are read from."""

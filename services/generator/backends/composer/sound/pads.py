@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.composer.sound.cache import TABLES
+from services.generator.backends.composer.sound.cache import NOTES
 from services.generator.backends.composer.sound.tone import Tone
 from services.generator.backends.composer.sound.transform import samples_of
 from shared.units import Audio
@@ -34,7 +34,7 @@ class Pad:
     top: float = 11_000.0
 
     def __call__(self, tone: Tone) -> Audio:
-        table = TABLES.get(("pad", self, tone.pitch, tone.rate), lambda: self._texture(tone))
+        table = NOTES.get(("pad", self, tone.pitch, tone.rate), lambda: self._texture(tone))
         start = (tone.pitch * 7919 * 13) % _LENGTH
         if start + tone.frames <= _LENGTH:
             return table[start : start + tone.frames]

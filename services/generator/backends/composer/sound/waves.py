@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.backends.composer.sound.cache import TABLES
+from services.generator.backends.composer.sound.cache import NOTES
 from services.generator.backends.composer.sound.tone import Mono, hertz
 
 _SIZE = 2048
@@ -63,7 +63,7 @@ def oscillator(
     bend: NDArray[np.floating] | None = None,
 ) -> Mono:
     """A wave of this pitch through a low-pass whose cutoff (hertz) may move; ``bend`` is a pitch curve in cents."""
-    table = TABLES.get(("wave", wave, pitch, resonance, rate), lambda: _tables(wave, pitch, resonance, rate))
+    table = NOTES.get(("wave", wave, pitch, resonance, rate), lambda: _tables(wave, pitch, resonance, rate))
     step = hertz(pitch + cents / 100.0) / rate
     if bend is None:
         turns = phase + step * np.arange(frames)
