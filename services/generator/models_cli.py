@@ -22,7 +22,7 @@ from services.generator.models.catalogue import (
     Model,
     find,
 )
-from services.generator.models.store import Installed, ModelStore, models_folder
+from services.generator.models.store import Installed, ModelStore, Source, models_folder
 from shared.errors import BackendError, UsageError
 from shared.settings.generator import GeneratorSettings
 
@@ -130,7 +130,8 @@ def download(
     if here.source is None and precision in here.converted and revision == "main":
         _say_ready(store, here, precision, as_json=as_json)
         return
-    if here.source is None:
+    source = _whole(here.source)
+    if source is None:
         hub = Hub(mirror, forbidden=offline() or settings.offline)
         listing = _reached(hub, model, lambda: hub.list(model, revision))
         ask(store, model, listing.size, accept_licence)
@@ -138,7 +139,6 @@ def download(
             source = fetch(store, model, listing, hub, report=bar.bytes)
         here = store.look(name)
     else:
-        source = here.source
         click.echo(f"The weights of {name} are here already: {source.folder}.", err=True)
     _make_ready(store, here, precision, as_json)
     freed = 0
@@ -213,6 +213,22 @@ def _reached(hub: Any, model: Model, ask: Callable[[], Any]) -> Any:
         raise BackendError(
             f"{hub.address} cannot be reached ({reason}): check the network, or have {model.name} from a `--mirror`."
         ) from error
+
+
+def _whole(source: Source | None) -> Source | None:
+    """The weights that are here, where nothing is missing of them; damaged ones are fetched anew."""
+    from services.generator.backends.musicgen.checkpoint import Checkpoint
+    from services.generator.backends.musicgen.shape import CheckpointError
+    from services.generator.backends.musicgen.text import open_tokenizer
+
+    if source is None:
+        return None
+    try:
+        open_tokenizer(Checkpoint(source.folder).tokenizer)
+    except CheckpointError:
+        click.echo(f"The weights in {source.folder} are damaged: they are fetched anew.", err=True)
+        return None
+    return source
 
 
 def _allow_musicgpt(name: str, accepted: bool, as_json: bool) -> None:

@@ -77,6 +77,27 @@ def test_the_source_goes_after_conversion_when_asked(say: Say, hub: FakeHub) -> 
     assert len(hub.asked) == asked
 
 
+def cut_short(source: Path) -> None:
+    with (source / "model.safetensors").open("r+b") as file:
+        file.truncate(100_000)
+
+
+def without_words(source: Path) -> None:
+    (source / "tokenizer.json").write_text("{}")
+
+
+@pytest.mark.parametrize("spoil", [cut_short, without_words])
+def test_weights_that_are_damaged_are_fetched_anew(say: Say, hub: FakeHub, spoil: Callable[[Path], None]) -> None:
+    arguments = ("download", "small", "--mirror", hub.address, "--accept-licence", "--json")
+    source = Path(last_line(say(*arguments))["source"])
+    spoil(source)
+    done = say(*arguments)
+    assert "damaged: they are fetched anew" in done.stderr
+    assert last_line(done)["usable"]
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (source / name).read_bytes() == (hub.folder / name).read_bytes()
+
+
 def test_without_a_yes_nothing_is_fetched(say: Say, hub: FakeHub) -> None:
     sentence = refused(say("download", "small", "--mirror", hub.address), UsageError)
     assert "--accept-licence" in sentence
