@@ -143,8 +143,13 @@ class Trust:
     def astray(self, backend: str, reason: str, now: float) -> None:
         """A clip has another tempo or key than these words name; after ``TRIES`` in a row the backend rests."""
         record = self._astray.setdefault(backend, _Record())
+        if record.until > now:  # it was under way already when the rest began
+            return
         figures = reason.removeprefix("This clip ").rstrip(".")
-        record.reason = f"{record.reason}; {figures}" if record.rejections else figures
+        if not record.rejections:
+            record.reason = figures
+        elif figures not in record.reason:
+            record.reason += f"; {figures}"
         record.rejections += 1
         if record.rejections >= TRIES:
             record.rest(now)

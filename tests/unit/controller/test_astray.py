@@ -62,6 +62,11 @@ def test_a_few_clips_are_tried_then_another_backend_plays_and_the_figures_are_sa
     assert job.backend == "composer"
     for figure in ("97", "101", "88", "120", "none as the words ask", "composer plays meanwhile"):
         assert figure in techno.station.waiting
+    # One that was under way when the rest began changes nothing.
+    techno.station.foreman.trust.astray("musicgen", "This clip has 99 beats a minute.", techno.now)
+    techno.wait(0.5, alive=("w1",))
+    assert "88" in techno.station.waiting
+    assert "99" not in techno.station.waiting
     techno.deliver(job)
     techno.accept(job)
     assert [loop.epoch for loop in techno.station.wanted.queue] == [job.epoch]
