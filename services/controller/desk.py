@@ -181,7 +181,7 @@ class Desk:
 def _told(key: str, value: Any, settings: Settings) -> str:
     field = settings_store.find_field(key)
     in_force = settings_store.read_value(settings, field)
-    words = {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+    words = ("off", "on")[value] if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else value
     if in_force != value:
         return f"{field.name} is {words} in the file, but the environment says {in_force!r}, which goes before it."
     return f"{field.name} is {words}.{_LATER.get(field.section, '')}"
