@@ -20,7 +20,7 @@ from services.analyzer.transform import fast_size
 CONTEXT_S: Final = 2.5
 WIDE_CONTEXT_S: Final = 8.0
 VAGUE: Final = 0.4
-"""Agreement of the onsets below which the wider context is asked."""
+"""Agreement of the onsets below which the whole clip's beat is asked, or a wider context where it has none."""
 WHOLE: Final = 0.25
 """Of a beat: a length that is further from a whole number of them has another reason."""
 CLIP_SHARE: Final = 0.8
@@ -63,11 +63,11 @@ def align(
     ``beat`` is about how long a beat is, where one is clear.
     """
     fitted, agreement = _fit_onsets(sound, onsets, start, length, CONTEXT_S)
-    if agreement < VAGUE:
-        # Soft onsets, such as those of pads, need more of them: what is further away keeps the same time.
+    if agreement < VAGUE and beat is not None:
+        # Soft onsets, such as those of pads, are too few around one place: the whole clip keeps the same time.
+        fitted = _fit_beats(sound, onsets, length, beat)
+    elif agreement < VAGUE:
         fitted, agreement = _fit_onsets(sound, onsets, start, length, WIDE_CONTEXT_S)
-        if agreement < VAGUE and beat is not None:
-            fitted = _fit_beats(sound, onsets, length, beat)
     return Aligned(start, min(max(fitted, shortest), sound.frames - start), agreement)
 
 
