@@ -62,11 +62,9 @@ class Typed:
         self._child.expect(READY)
 
     def lists(self, begun: str, expected: str) -> None:
-        """Tab twice shows this."""
+        """Tab twice shows this; the line stays as it is."""
         self._child.send(f"{begun}{TAB}{TAB}")
         self._child.expect_exact(expected)
-        self._child.send("\x03")
-        self._child.expect(READY)
 
     def becomes(self, *begun: str) -> list[str]:
         """Each of these is typed and completed; returns the words of the line."""
