@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from services.analyzer.sound import Floats
+from shared.transform import spectrum
 
 LOWEST_HZ: Final = 60.0
 HIGHEST_HZ: Final = 2_200.0
@@ -33,15 +34,15 @@ def pitch_classes(low: Floats, rate: float, first: float, step: float, count: in
     starts = np.round(first + step * np.arange(count)).astype(int)
     padded = np.pad(low, (max(0, -int(starts[0])), max(0, int(starts[-1]) + width - len(low))))
     starts += max(0, -int(starts[0]))
-    rows = padded[starts[:, None] + np.arange(width)] * np.hanning(width).astype(np.float32)
+    rows = padded[starts[:, None] + np.arange(width)] * (np.sqrt(size) * np.hanning(width)).astype(np.float32)
     return np.concatenate([_tones(rows[first : first + BLOCK], size, rate) for first in range(0, count, BLOCK)])
 
 
 def _tones(rows: Floats, size: int, rate: float) -> Floats:
     """Strength of the pitch classes in windows of samples, ``(rows, 12)``."""
     classes, last = _classes(size, rate)
-    spectrum = np.fft.rfft(rows, size, axis=1)[:, : last + NEIGHBOURS + 1]
-    amplitude = np.sqrt(spectrum.real**2 + spectrum.imag**2)
+    bins = spectrum(rows, size)[:, : last + NEIGHBOURS + 1]
+    amplitude = np.sqrt(bins.real**2 + bins.imag**2)
     sums = np.cumsum(np.pad(amplitude, ((0, 0), (NEIGHBOURS + 1, NEIGHBOURS)), mode="edge"), axis=1)
     around = sums[:, 2 * NEIGHBOURS + 2 : -1] - sums[:, 1 : -2 * NEIGHBOURS - 2]
     around *= np.float32(PROMINENCE / (2 * NEIGHBOURS + 1))

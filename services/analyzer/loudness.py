@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.analyzer.sound import Doubles, Floats
-from services.analyzer.transform import fast_size
 from shared.k_weighting import k_response
+from shared.transform import fast_size, samples_of, spectrum
 from shared.units import Audio
 
 BLOCK_S: Final = 0.4
@@ -68,7 +68,7 @@ def power_curve(audio: Audio, rate: int) -> PowerCurve:
     Weighted block by block, by Parseval's theorem; within a block the power lies as it does without weighting.
     """
     frames, channels = audio.shape
-    weights = k_response(BLOCK, rate) ** 2 * np.float32(2 / BLOCK)
+    weights = k_response(BLOCK, rate) ** 2 * np.float32(2)
     steps = np.zeros((-(-frames // BLOCK), BLOCK // STEP))
     for first in range(0, len(steps), AT_ONCE):
         part = audio[first * BLOCK : (first + AT_ONCE) * BLOCK]
@@ -76,8 +76,8 @@ def power_curve(audio: Audio, rate: int) -> PowerCurve:
         padded = np.zeros((channels, count * BLOCK), np.float32)
         padded[:, : len(part)] = part.T
         rows = padded.reshape(channels, count, BLOCK)
-        spectrum = np.fft.rfft(rows, axis=2)
-        weighted = (spectrum.real**2 + spectrum.imag**2) @ weights
+        bins = spectrum(rows)
+        weighted = (bins.real**2 + bins.imag**2) @ weights
         plain = np.square(rows).reshape(channels, count, -1, STEP).sum(axis=3)
         share = plain / (plain.sum(axis=2, keepdims=True) + np.float32(1e-30))
         steps[first : first + count] = (share * weighted[:, :, None]).sum(axis=0)
@@ -106,9 +106,8 @@ def span_levels(curve: PowerCurve, edges: list[int]) -> tuple[float, ...]:
 def k_weighted(samples: Floats, rate: int) -> Floats:
     """One channel through BS.1770's shelf and high-pass, as if it repeated for ever."""
     size = fast_size(len(samples))
-    return np.asarray(
-        np.fft.irfft(np.fft.rfft(samples, size) * k_response(size, rate), size)[: len(samples)], np.float32
-    )
+    weighted = samples_of(spectrum(samples, size) * k_response(size, rate), size)
+    return np.asarray(weighted[: len(samples)], np.float32)
 
 
 def true_peak(audio: Audio) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from services.analyzer.click import AROUND_S, cut_ratios
 from services.analyzer.features import Onsets
 from services.analyzer.sound import Doubles, Floats, Sound
-from services.analyzer.transform import fast_size
+from shared.transform import fast_size
 
 CONTEXT_S: Final = 2.5
 WIDE_CONTEXT_S: Final = 8.0

@@ -16,6 +16,7 @@ import numpy as np
 from services.analyzer.click import AROUND_S, seam_ratio
 from services.analyzer.features import mel_weights
 from services.analyzer.sound import Floats, Sound
+from shared.transform import spectrum
 from shared.units import Audio
 
 BANDS: Final = 40
@@ -185,8 +186,8 @@ def _change(samples: Floats, rate: int) -> float:
         return 0.0
     windows = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
     weights, window = _bands(size, rate)
-    spectrum = np.fft.rfft(windows * window, axis=1)
-    bands = 10 * np.log10((spectrum.real**2 + spectrum.imag**2) @ weights + HEARD * size * size)
+    bins = spectrum(windows * window)
+    bands = 10 * np.log10((bins.real**2 + bins.imag**2) @ weights + HEARD * size * size)
     return float(np.abs(bands[2:] - bands[:-2]).mean(axis=1).max())
 
 
@@ -203,4 +204,4 @@ def _level_step(sound: Sound, start: int, end: int) -> float:
 def _bands(size: int, rate: int) -> tuple[Floats, Floats]:
     """Mel bands, ``(bins, 40)``, and the window."""
     mel = mel_weights(size, rate, BANDS, (40.0, 14_000.0))
-    return mel.T.astype(np.float32, order="C"), np.hanning(size).astype(np.float32)
+    return mel.T.astype(np.float32, order="C"), (np.sqrt(size) * np.hanning(size)).astype(np.float32)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from services.analyzer.sound import Doubles, Floats
-from services.analyzer.transform import fast_size
+from shared.transform import fast_size, spectrum
 
 SLOWEST_S: Final = 1.1
 FASTEST_S: Final = 0.28
@@ -38,9 +38,9 @@ def autocorrelation(rows: Floats, rate: float) -> Doubles:
     """
     count = len(rows)
     size = fast_size(2 * count - 1)
-    spectrum = np.fft.rfft(np.ascontiguousarray(rows.T), size, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
-    raw = np.fft.irfft(power, size)[:count]
+    bins = spectrum(np.ascontiguousarray(rows.T), size)
+    power = (bins.real**2 + bins.imag**2).sum(axis=0)
+    raw = size * np.fft.irfft(power, size)[:count]
     energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)])
     lags = np.arange(count)
     pairs = count - lags

@@ -18,9 +18,9 @@ from services.generator.backends.composer.sound.instruments import Instrument
 from services.generator.backends.composer.sound.pads import Pad
 from services.generator.backends.composer.sound.soundfont import Player
 from services.generator.backends.composer.sound.tone import Mono, Tone
-from services.generator.backends.composer.sound.transform import spectrum
 from services.generator.backends.composer.sound.tuning import cents_off
 from shared.k_weighting import k_response
+from shared.transform import spectrum
 from shared.units import Audio
 
 _TIMBRES: Final = 6

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
-from services.generator.backends.composer.sound.transform import samples_of, spectrum
+from shared.transform import samples_of, spectrum
 from shared.units import Audio
 
 _BLOCK = 1 << 15

@@ -14,7 +14,7 @@ from services.generator.backends.composer.sound.circle import band_pass
 from services.generator.backends.composer.sound.gate import decay
 from services.generator.backends.composer.sound.modal import partials
 from services.generator.backends.composer.sound.tone import Tone, hertz, noise, swept
-from services.generator.backends.composer.sound.transform import samples_of, spectrum
+from shared.transform import samples_of, spectrum
 from shared.units import Audio
 
 _Samples = NDArray[np.floating]

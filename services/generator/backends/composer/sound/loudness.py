@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import TABLES
-from services.generator.backends.composer.sound.transform import spectrum
 from shared.k_weighting import k_response
+from shared.transform import spectrum
 from shared.units import Audio, Lufs
 
 SILENCE = Lufs(-70.0)

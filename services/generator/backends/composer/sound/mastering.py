@@ -18,7 +18,7 @@ from services.generator.backends.composer.sound.circle import filtered, going_ro
 from services.generator.backends.composer.sound.dynamics import driven, glued, limited, phrasing
 from services.generator.backends.composer.sound.loudness import integrated_loudness
 from services.generator.backends.composer.sound.tone import noise
-from services.generator.backends.composer.sound.transform import spectrum
+from shared.transform import spectrum
 from shared.units import Audio
 
 TARGET_LUFS: Final = -16.0

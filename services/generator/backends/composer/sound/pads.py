@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.generator.backends.composer.sound.cache import NOTES
 from services.generator.backends.composer.sound.tone import Tone
-from services.generator.backends.composer.sound.transform import samples_of
+from shared.transform import samples_of
 from shared.units import Audio
 
 _LENGTH = 1 << 18

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.generator.backends.composer.sound.transform import spectrum
+from shared.transform import spectrum
 from shared.units import Audio
 
 _REACH = 60.0
