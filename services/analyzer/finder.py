@@ -16,7 +16,7 @@ from services.analyzer.key import find_key
 from services.analyzer.length import LengthWish
 from services.analyzer.metre import Span, find_metre
 from services.analyzer.records import FoundLoop, Rejection
-from services.analyzer.refinement import EXACT, Aligned, align, match, settle
+from services.analyzer.refinement import EXACT, Aligned, align, keep_time, match, settle
 from services.analyzer.seam import Crossfade, best_crossfade, clicks, measure
 from services.analyzer.sound import Doubles, Sound, listen
 from services.analyzer.tempo import Pulse, autocorrelation, find_pulse
@@ -175,7 +175,8 @@ def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tupl
         fitted.append((candidate.cost - 0.3 * aligned.agreement, candidate, aligned))
     ranked = []
     for cost, candidate, aligned in sorted(fitted, key=lambda one: one[0])[:MATCHED]:
-        matched = match(study.sound, aligned, shortest)
+        timed = aligned if beat is None else keep_time(study.sound, study.onsets, aligned, shortest, beat)
+        matched = match(study.sound, timed, shortest)
         worth = 0.3 * max(0.0, matched.likeness - 0.4) + (SAME_RECORDING if matched.likeness > EXACT else 0.0)
         ranked.append((cost - worth, candidate, matched))
     return sorted(ranked, key=lambda one: one[0])

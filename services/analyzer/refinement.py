@@ -15,7 +15,7 @@ import numpy as np
 from services.analyzer.click import AROUND_S, cut_ratios
 from services.analyzer.features import Onsets
 from services.analyzer.sound import Doubles, Floats, Sound
-from shared.transform import fast_size
+from shared.transform import fast_size, spectrum
 
 CONTEXT_S: Final = 2.5
 WIDE_CONTEXT_S: Final = 8.0
@@ -39,6 +39,8 @@ INAUDIBLE: Final = 0.5
 """Of the prediction error around a cut: below, nobody hears a click."""
 BROAD: Final = 0.3
 """Correlation of the thinned waveforms above which the whole ones are worth a look."""
+FEW: Final = 16
+"""Shifts either way, in samples, that are compared faster one by one than by transforms."""
 EXACT: Final = 0.98
 """Correlation above which a repeat counts as the same recording."""
 
@@ -60,15 +62,27 @@ def align(
 ) -> Aligned:
     """Fit a coarse length to the onsets around start and end; all in frames of the clip.
 
-    ``beat`` is about how long a beat is, where one is clear.
+    ``beat`` is about how long a beat is, where one is clear: then a length that so few onsets leave open stays as
+    coarse as it is, for ``keep_time``.
     """
     fitted, agreement = _fit_onsets(sound, onsets, start, length, CONTEXT_S)
     if agreement < VAGUE and beat is not None:
-        # Soft onsets, such as those of pads, are too few around one place: the whole clip keeps the same time.
-        fitted = _fit_beats(sound, onsets, length, beat)
+        fitted = length
     elif agreement < VAGUE:
         fitted, agreement = _fit_onsets(sound, onsets, start, length, WIDE_CONTEXT_S)
     return Aligned(start, min(max(fitted, shortest), sound.frames - start), agreement)
+
+
+def keep_time(sound: Sound, onsets: Onsets, aligned: Aligned, shortest: int, beat: float) -> Aligned:
+    """Fit a length that the onsets around it leave open to a whole number of beats, as the whole clip keeps them.
+
+    Soft onsets, such as those of pads, are too few around one place; all over the clip each beat tells of all others.
+    """
+    beats = round(aligned.length / beat)
+    if aligned.agreement >= VAGUE or not beats or abs(aligned.length / beat - beats) > WHOLE:
+        return aligned
+    fitted = _fit_beats(sound, onsets, aligned.length, beats)
+    return replace(aligned, length=min(max(fitted, shortest), sound.frames - aligned.start))
 
 
 def match(sound: Sound, aligned: Aligned, shortest: int) -> Aligned:
@@ -154,16 +168,15 @@ def _fit_onsets(sound: Sound, onsets: Onsets, start: int, length: int, context_s
     return round((lag + best - reach + _vertex(score, best)) * step), peak
 
 
-def _fit_beats(sound: Sound, onsets: Onsets, length: int, beat: float) -> int:
-    """A length that is a whole number of beats, from the onsets of the whole clip: each beat tells of all others."""
-    beats = round(length / beat)
-    if not beats or abs(length / beat - beats) > WHOLE:
-        return length
+def _fit_beats(sound: Sound, onsets: Onsets, length: int, beats: int) -> int:
+    """The length of so many beats at which the onsets come back best, at every multiple of a beat."""
     reach = round(REACH_S * sound.rate / onsets.step)
     lengths = length / onsets.step + np.arange(-reach, reach + 1)
-    multiples = np.arange(1, int(CLIP_SHARE * len(onsets.repetition) / lengths[-1] * beats) + 1)
+    likeness = onsets.repetition
+    multiples = np.arange(1, int(CLIP_SHARE * len(likeness) / lengths[-1] * beats) + 1)
     lags = lengths[:, None] / beats * multiples
-    score = np.interp(lags, np.arange(len(onsets.repetition)), onsets.repetition).sum(axis=1)
+    below = lags.astype(np.intp)
+    score = (likeness[below] + (lags - below) * (likeness[below + 1] - likeness[below])).sum(axis=1)
     best = int(score.argmax())
     return round(float(lengths[best] + _vertex(score, best)) * onsets.step)
 
@@ -192,15 +205,22 @@ def _match_closely(sound: Sound, start: int, length: int, likeness: float) -> tu
 def _correlate(here: Floats, there: Floats, reach: int) -> tuple[int, float]:
     """The shift, within ±``reach`` samples, at which ``here`` fits ``there`` best, and the correlation."""
     width = len(here)
-    size = fast_size(len(there))
-    spectrum = np.fft.rfft(there, size) * np.conj(np.fft.rfft(here, size))
-    cross = np.fft.irfft(spectrum, size)[: 2 * reach + 1]
+    cross = _shifted(here, there, reach)
     energy = np.concatenate([[0.0], np.cumsum(there * there, dtype=np.float64)])
     score = cross / (np.sqrt(float(here @ here) * np.maximum(energy[width:] - energy[:-width], 0)) + 1e-9)
     # Of shifts that agree alike (a steady tone), the one nearest to where the onsets put it.
     score -= 1e-4 * np.abs(np.arange(-reach, reach + 1)) / reach
     best = int(score.argmax())
     return best - reach, float(score[best])
+
+
+def _shifted(here: Floats, there: Floats, reach: int) -> Doubles | Floats:
+    """The products of ``here`` with ``there``, by shift."""
+    if reach < FEW:
+        return np.correlate(there, here, "valid")
+    size = fast_size(len(there))
+    both = spectrum(there, size) * np.conj(spectrum(here, size))
+    return np.asarray(size * np.fft.irfft(both, size)[: 2 * reach + 1])
 
 
 def _exactly(sound: Sound, first: int, last: int, length: int, moved: int) -> int:
