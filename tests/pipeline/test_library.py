@@ -55,7 +55,7 @@ def test_a_second_after_the_change_save_means_the_song_before_and_last_what_was_
     before, now = change(station)
     assert station.ask("save", str(tmp_path / "before.flac"), "--previous")["loop_id"] == before
     heard = station.ask("save", str(tmp_path / "heard.flac"), "--last", "12s")["songs"]
-    assert [song["loop_id"] for song in heard][-2:] == [before, now]
+    assert {before, now} <= {song["loop_id"] for song in heard}  # either may have sounded earlier, too
 
 
 def test_a_second_after_the_change_back_returns_and_hold_stays(station: WholeStation) -> None:
