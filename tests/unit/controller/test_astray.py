@@ -92,7 +92,7 @@ def test_new_words_are_given_to_the_model_at_once(techno: House) -> None:
 
 def test_a_model_that_never_hits_is_asked_ever_more_rarely_and_there_is_always_music(techno: House) -> None:
     tried, songs = 0, 0
-    hours = 2
+    hours = 1
     for _ in range(hours * 3600 // 20):
         techno.wait(20, alive=("w1",))
         for job in jobs(techno.ready("w1", *BOTH)):
