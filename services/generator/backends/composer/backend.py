@@ -13,7 +13,6 @@ from services.generator.backends.composer.midi import midi_bytes
 from services.generator.backends.composer.plan import MAX_SECONDS, MIN_SECONDS
 from services.generator.backends.composer.recipes import plan_of, recipe_of
 from services.generator.backends.composer.score import Score
-from services.generator.backends.composer.sound.cache import NOTES
 from services.generator.backends.composer.style import Shelf, Style, with_folder
 from services.generator.backends.composer.truth import truth_of
 from shared.errors import BackendError, JobRefused
@@ -86,12 +85,7 @@ class ComposerBackend:
         finished: list[ClipFacts] = []
 
         def blocks() -> Iterator[Audio]:
-            try:
-                piece = _rendered(score, self._sample_rate, control)
-            finally:
-                # The next piece is in another key and tempo and would find few of them; held until the cache is full,
-                # they would let the process grow for half an hour.
-                NOTES.clear()
+            piece = _rendered(score, self._sample_rate, control)
             for start in range(0, len(piece.samples), _BLOCK):
                 control.check()
                 yield piece.samples[start : start + _BLOCK]
@@ -126,12 +120,16 @@ def weak_words(styles: Mapping[str, Style]) -> tuple[str, ...]:
 
 def _rendered(score: Score, sample_rate: int, control: JobControl) -> RenderedPiece:
     # Rendering brings numpy's heavier relatives along; composing alone (plans, MIDI) does not need them.
-    from services.generator.backends.composer.sound.render import render_piece
+    from services.generator.backends.composer.sound.render import let_go, render_piece
 
     def progress(fraction: float) -> None:
         control.report(0.05 + 0.95 * fraction, "rendering")
 
-    return render_piece(score, sample_rate, progress=progress, cancelled=control.cancelled)
+    try:
+        return render_piece(score, sample_rate, progress=progress, cancelled=control.cancelled)
+    finally:
+        # The next piece is in another key and tempo, and would find little of it.
+        let_go()
 
 
 def _facts(finished: list[ClipFacts]) -> Callable[[], ClipFacts]:

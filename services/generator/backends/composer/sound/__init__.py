@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.generator.backends.composer.sound.instruments import INSTRUMENTS, Instrument
-from services.generator.backends.composer.sound.render import RenderedPiece, render_piece
+from services.generator.backends.composer.sound.render import RenderedPiece, let_go, render_piece
 from services.generator.backends.composer.sound.soundfont import (
     INSTALL_HINT,
     find_library,
@@ -18,6 +18,7 @@ __all__ = [
     "RenderedPiece",
     "find_library",
     "find_soundfont",
+    "let_go",
     "render_piece",
     "soundfont_fault",
 ]

@@ -16,6 +16,7 @@ import numpy as np
 
 from services.generator.backends.composer.score import Note, Part, Score, SectionScore
 from services.generator.backends.composer.sound.band import CELL_S, Band, Clock
+from services.generator.backends.composer.sound.cache import NOTES
 from services.generator.backends.composer.sound.drums import KICKS
 from services.generator.backends.composer.sound.instruments import instrument
 from services.generator.backends.composer.sound.mastering import master
@@ -129,6 +130,13 @@ class _Control:
     def check(self) -> None:
         if self.cancelled is not None and self.cancelled():
             raise Cancelled("The job was called back.")
+
+
+def let_go() -> None:
+    """Forget what belongs to the pitches and the instruments of one piece: kept, it would make the process grow."""
+    NOTES.clear()
+    if (player := _player()) is not None:
+        player.rest()
 
 
 @lru_cache(maxsize=1)

@@ -43,6 +43,8 @@ _FOLDERS = (
 )
 _FAVOURITES = ("FluidR3_GM.sf2", "FluidR3_GM2-2.sf2", "default-GM.sf2", "GeneralUser", "default.sf2", "FluidR3_GS.sf2")
 _BLOCK = 64
+_TONES, _DRUMS = 0, 9
+"""Channels, as General MIDI has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Player:
     def tone(self, patch: Patch, tone: Tone, cents: float = 0.0) -> Audio:
         """A held key of this preset, bent by ``cents``, float32 ``(tone.frames, 2)``, at the level of full velocity."""
         synth, font_id = self._synth(tone.rate)
-        channel = 9 if patch.drums else 0
+        channel = _DRUMS if patch.drums else _TONES
         bank = 128 if patch.drums else 0
         if self._lib.fluid_synth_program_select(synth, channel, font_id, bank, patch.program) != 0:
             self._lib.fluid_synth_program_select(synth, channel, font_id, bank, 0)
@@ -132,6 +134,12 @@ class Player:
         self._struck(synth, channel, key, velocity, _BLOCK)
         sound = self._struck(synth, channel, key, velocity, -(-tone.frames // _BLOCK) * _BLOCK)
         return sound[: tone.frames] * np.float32((127.0 / velocity) ** 2)
+
+    def rest(self) -> None:
+        """Let go of the samples of the presets asked for last: some megabytes, more of a piano than of a flute."""
+        for synth, _ in self._synths.values():
+            for channel in (_TONES, _DRUMS):
+                self._lib.fluid_synth_unset_program(synth, channel)
 
     def _struck(self, synth: int, channel: int, key: int, velocity: int, frames: int) -> Audio:
         """The first frames, a multiple of the library's block, of a key; nothing of it is left sounding."""
@@ -207,6 +215,7 @@ def _declared(lib: Any) -> Any:
         "fluid_settings_setint": (whole, [pointer, text, whole]),
         "fluid_synth_sfload": (whole, [pointer, text, whole]),
         "fluid_synth_program_select": (whole, [pointer, whole, whole, whole, whole]),
+        "fluid_synth_unset_program": (whole, [pointer, whole]),
         "fluid_synth_pitch_bend": (whole, [pointer, whole, whole]),
         "fluid_synth_noteon": (whole, [pointer, whole, whole, whole]),
         "fluid_synth_all_sounds_off": (whole, [pointer, whole]),
