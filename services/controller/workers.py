@@ -170,7 +170,7 @@ class Trust:
     def rests(self, backend: str, now: float) -> float:
         """Seconds for which this backend is not asked."""
         found = (records[backend].until - now for records in (self._records, self._astray) if backend in records)
-        return max(0.0, *found, 0.0)
+        return max([0.0, *found])
 
     def pause_s(self, backend: str) -> float:
         """How long to wait before the next job after so many rejections and failures in a row."""

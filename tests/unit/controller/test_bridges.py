@@ -41,13 +41,18 @@ def test_a_bridge_that_the_player_has_read_stays_next_until_it_has_read_the_song
     assert [loop.bridge for loop in house.station.wanted.queue] == [False]
 
 
-def test_what_sounds_for_a_new_prompt_stays_until_more_of_it_is_there(bridging: House) -> None:
-    house = bridging
+def bridge_sounds(house: House) -> None:
+    """A bridge has taken over from a song of an earlier prompt."""
     house.station.stock.shelf = {"old": a_loop("old", epoch=0)}
     bridge = one_job(house)
     house.deliver(bridge)
     house.accept(bridge)
     house.sounds(house.station.wanted.queue[0].loop_id)
+
+
+def test_what_sounds_for_a_new_prompt_stays_until_more_of_it_is_there(bridging: House) -> None:
+    house = bridging
+    bridge_sounds(house)
     song = one_job(house)
     assert house.station.wanted.hold
     assert not house.station.state.hold
@@ -59,11 +64,7 @@ def test_what_sounds_for_a_new_prompt_stays_until_more_of_it_is_there(bridging: 
 
 def test_a_prompt_whose_generator_died_goes_on_with_what_there_is(bridging: House) -> None:
     house = bridging
-    house.station.stock.shelf = {"old": a_loop("old", epoch=0)}
-    bridge = one_job(house)
-    house.deliver(bridge)
-    house.accept(bridge)
-    house.sounds(house.station.wanted.queue[0].loop_id)
+    bridge_sounds(house)
     house.wait(60)
     assert not house.station.wanted.hold
     assert "old" in [loop.loop_id for loop in house.station.wanted.queue]
