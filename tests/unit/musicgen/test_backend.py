@@ -326,6 +326,18 @@ def test_without_a_model_the_sentence_says_what_to_do(paths: Paths, tmp_path: Pa
         backend.generate(a_job(), JobControl())
 
 
+def test_weights_that_are_cut_short_cannot_be_used_and_the_sentence_says_so(build: Build, paths: Paths) -> None:
+    backend = build()
+    weights = paths.models / "small" / "source" / "model.safetensors"
+    whole = weights.stat().st_size
+    os.truncate(weights, whole - 1)
+    can = backend.capabilities()
+    assert not can.available
+    assert can.reason.startswith(f"model.safetensors is cut short ({whole - 1} bytes where {whole} belong)")
+    with pytest.raises(BackendError, match="cut short"):
+        backend.generate(a_job(), JobControl())
+
+
 def test_asking_what_it_can_do_imports_nothing_heavy(paths: Paths) -> None:
     write_checkpoint(paths.models / "small" / "source", CASES["mono"])
     script = (

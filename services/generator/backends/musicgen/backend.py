@@ -17,6 +17,7 @@ from services.generator.backends.musicgen.conversion import Converted, Precision
 from services.generator.backends.musicgen.engine import Engine
 from services.generator.backends.musicgen.request import LONGEST_S, SHORTEST_S, device_of, seconds_of
 from services.generator.backends.musicgen.runtime import Device, cores, default_threads
+from services.generator.backends.musicgen.shape import CheckpointError
 from services.generator.backends.musicgen.speed import read_speed, write_speed
 from services.generator.backends.musicgen.writing import NAME, Writing
 from services.generator.models.catalogue import LICENCE, MODELS, base_name
@@ -62,11 +63,13 @@ class MusicGenBackend:
         return NAME
 
     def capabilities(self) -> Capabilities:
-        """What it can do now; looks at files only."""
+        """What it can do now; looks at files only, and at no more of the weights than their headers."""
         try:
             present = self._present()
             name = self._choose(None, present)
-        except BackendUnavailable as error:
+            if (source := present[name].source) is not None:
+                Checkpoint(source.folder)
+        except (BackendUnavailable, CheckpointError) as error:
             return Capabilities(backend=NAME, available=False, reason=str(error), weights_licence=LICENCE)
         converted = present[name].converted.get(self._settings.precision)
         speed = read_speed(converted.folder) if converted else None
