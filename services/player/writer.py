@@ -28,7 +28,7 @@ from services.player.engine import Engine, Report
 from services.player.outputs.choose import open_output, sentence
 from services.player.outputs.device import signs
 from services.player.outputs.null import NullOutput
-from services.player.outputs.output import Output
+from services.player.outputs.output import Output, OutputSpent
 from shared.errors import OutputError
 from shared.units import STATION_CHANNELS, STATION_RATE, TAP_BLOCK, Audio
 
@@ -206,7 +206,10 @@ class Writer:
             well = self._output.write(out)
         except OutputError as error:
             log.warning("%s", error)
-            self._lost(str(error))
+            if isinstance(error, OutputSpent):
+                self._stopping.set()  # the service sees that the thread has ended, and ends the process
+            else:
+                self._lost(str(error))
             return
         # From one block's end to the next: a machine that stands still does so within a write as well as between two.
         before, self._written = self._written, time.monotonic()

@@ -1,4 +1,4 @@
-"""Through PortAudio into PulseAudio: what is recorded is the offline render, frame by frame."""
+"""Through PortAudio into PulseAudio and JACK: what is recorded is the offline render, frame by frame."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from shared.messages import Wanted, encode
 from shared.music import Jump, Loop
 from shared.units import STATION_RATE, TAP_BLOCK, Audio
 from tests.pipeline.test_player import Station
+from tests.realtime.jack import Jack
 from tests.realtime.pulse import Pulse, Recorder, find
 from tests.unit.player.material import at_once, loaded, loop, noise, render, sections, wanted, written
 
@@ -180,6 +181,30 @@ def test_the_device_keeps_the_contract_of_outputs(pulse: Pulse) -> None:
     output.close()
     with pytest.raises(OutputError, match=r"closed\.$"):
         output.write(noise(TAP_BLOCK))
+
+
+def test_a_jack_server_hears_it_bit_for_bit_and_its_end_is_survived(jack: Jack, station: Station) -> None:
+    held, queue = _material(station)
+    state = wanted(1, queue=queue, min_duration_s=7.0, driver="jack")
+    station.paths.wanted_file.write_bytes(encode(state))
+    station.start()
+    station.until(lambda: station.statuses and station.statuses[-1].driver == "jack", "the sound device")
+    recorded, reference = jack.record(12), _reference(held, state, 70 * STATION_RATE)
+    at, same = _offset(recorded, reference)
+    heard = recorded[at:]
+    # The recorder writes whole numbers of 32 bits, and a fade has finer ones.
+    assert np.abs(heard - reference[same : same + len(heard)]).max() <= 2.0**-31
+    station.until(lambda: station.statuses[-1].song_frames > 0, "the status")
+    assert station.statuses[-1].latency_s <= 0.2 or station.statuses[-1].underruns > 0
+    assert station.player is not None
+    jack.kill()
+    assert station.player.wait(10) == 1  # its supervisor begins it again
+    station.statuses.clear()
+    station.start()
+    station.until(lambda: station.statuses and not station.statuses[-1].output_ok, "the sentence")
+    jack.start()
+    station.until(lambda: station.statuses[-1].driver == "jack", "the device again")
+    assert np.abs(jack.record(3)).max() > 0.05
 
 
 def test_the_codecs_of_an_encoder_that_nobody_asked_for_are_not_loaded(station: Station, pulse: Pulse) -> None:

@@ -6,6 +6,7 @@ to the live stream. Blocking writes from one thread held where callbacks broke (
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.player.outputs.output import OutputSpent
 from shared.errors import OutputError
 from shared.units import STATION_CHANNELS, STATION_RATE, TAP_BLOCK, Audio
 
@@ -27,6 +29,10 @@ _PROPERTIES = (
 )
 _SETTLING_S = 0.5
 """A stream that begins reports underruns of its own making."""
+_GONE_S = 1.0
+"""A JACK server that takes nothing for so long is gone."""
+_COUNTED = ("pulse", "alsa", "jack")
+"""Drivers that can be asked how much they would take; OSS answers with numbers below zero."""
 _quiet: Any = None
 
 
@@ -63,7 +69,7 @@ class DeviceOutput:
     paced = True
 
     def __init__(self, driver: str = "auto", device: str = "", latency_s: float = 0.12, *, fresh: bool = False) -> None:
-        portaudio = _portaudio(fresh=fresh)
+        self._portaudio = portaudio = _portaudio(fresh=fresh)
         self._errors: tuple[type[Exception], ...] = (portaudio.PortAudioError, OSError, ValueError)
         self._stream: Any = None
         failures: list[str] = []
@@ -83,8 +89,10 @@ class DeviceOutput:
                 self.close()
                 continue
             self.driver, self.description = found.driver, f"{found.name} ({found.host_api})"
-            self._latency_s = max(float(self._stream.latency), TAP_BLOCK / STATION_RATE)
             self._room = int(self._stream.write_available)
+            # For JACK, PortAudio tells only of the server's own latency, not of what it keeps for it.
+            kept = float(self._stream.latency) if found.driver != "jack" else self._room / STATION_RATE
+            self._latency_s = max(kept, TAP_BLOCK / STATION_RATE)
             self._began = self._written = time.monotonic()
             return
         raise OutputError(_why_none(driver, device, failures))
@@ -98,13 +106,26 @@ class DeviceOutput:
             raise OutputError("The sound device is closed.")
         late = time.monotonic() - self._written > self._latency_s
         try:
-            late = late or self._stream.write_available >= self._room  # nothing waits: it ran dry
+            if self.driver in _COUNTED:
+                late = late or self._stream.write_available >= self._room  # nothing waits: it ran dry
+            if self.driver == "jack":
+                self._wait_for_room(len(block))
             broke = self._stream.write(block)
         except self._errors as error:
             raise OutputError(f"The sound device {self.description} was lost ({_said(error)}).") from error
         self._written = time.monotonic()
         # PortAudio's own flag misses most breaks; the time between two writes misses none that was measured.
         return self._written - self._began < _SETTLING_S or not (late or broke)
+
+    def _wait_for_room(self, frames: int) -> None:
+        """Until the JACK server would take so many: for one that is gone a write would wait, and closing as well."""
+        given_up = time.monotonic() + _GONE_S
+        while self._stream.write_available < frames:
+            if time.monotonic() > given_up:
+                self._stream = None
+                atexit.unregister(self._portaudio._exit_handler)  # which would wait for the server too
+                raise OutputSpent("The JACK server is gone, and PortAudio goes with it.")
+            time.sleep(0.25 * TAP_BLOCK / STATION_RATE)
 
     def close(self) -> None:
         stream, self._stream = self._stream, None

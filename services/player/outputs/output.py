@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.errors import OutputError
 from shared.units import Audio
+
+
+class OutputSpent(OutputError):
+    """The output is lost, and none of its kind can be had before the process begins anew."""
 
 
 class Output(Protocol):
@@ -30,7 +35,7 @@ class Output(Protocol):
         Raises
         ------
         OutputError
-            The output is lost or closed. Nothing but ``close`` may follow.
+            The output is lost or closed. Nothing but ``close`` may follow; after ``OutputSpent`` the process must end.
         """
         ...
 

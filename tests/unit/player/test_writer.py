@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ import pytest
 
 from services.player.engine import Engine
 from services.player.outputs.null import NullOutput
-from services.player.outputs.output import Output
+from services.player.outputs.output import Output, OutputSpent
 from services.player.writer import Writer
 from shared.errors import OutputError
 from shared.units import TAP_BLOCK, Audio
@@ -26,15 +27,21 @@ class Fragile(NullOutput):
 
     driver = "pulse"
 
-    def __init__(self, lost_after: int = 1 << 30, break_at: int = -1, latency_s: float = 0.1) -> None:
+    def __init__(
+        self,
+        lost_after: int = 1 << 30,
+        break_at: int = -1,
+        latency_s: float = 0.1,
+        loss: type[OutputError] = OutputError,
+    ) -> None:
         super().__init__(latency_s, "a device for tests")
-        self._lost_after, self._break_at = lost_after, break_at
+        self._lost_after, self._break_at, self._loss = lost_after, break_at, loss
         self.taken = 0
 
     def write(self, block: Audio) -> bool:
         self.taken += 1
         if self.taken > self._lost_after:
-            raise OutputError("The sound device was pulled out.")
+            raise self._loss("The sound device was pulled out.")
         super().write(block)  # late or not: the machine of a test may be loaded
         return self.taken != self._break_at
 
@@ -112,6 +119,13 @@ def test_a_lost_device_is_opened_again_and_the_sound_goes_on_meanwhile() -> None
     audio = np.empty((LOOP.samples.frames, 2), np.float32)
     LOOP.samples.read_into(audio, 0)
     assert np.array_equal(sound, np.take(audio, np.arange(len(sound)), 0, mode="wrap"))
+
+
+def test_a_loss_that_spends_the_process_ends_the_thread_so_that_the_service_begins_again() -> None:
+    with _playing(lambda *_, **__: Fragile(lost_after=5, loss=OutputSpent)) as (writer, _):
+        ended = time.monotonic() + DEADLINE_S
+        while writer.alive:
+            assert time.monotonic() < ended
 
 
 def test_a_device_that_cannot_be_had_is_said_and_the_sound_goes_on() -> None:
