@@ -80,15 +80,16 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
         return []
     count = len(features)
     near, far = int(NEAR_S * features.rate), int(FAR_S * features.rate)
-    vectors = features.vectors
-    squares = np.einsum("ij,ij->i", vectors, vectors)
+    vectors = features.vectors * np.float32(features.typical**-0.5)
+    squares, twice = np.einsum("ij,ij->i", vectors, vectors), 2 * vectors
     rows = count - int(lags.min())
     apart = np.full((len(lags), 1 + rows + 2 * far), UNHEARD, np.float32)
     apart[:, 0] = 0  # where the running sums begin
     for row, lag in zip(apart, lags, strict=True):
-        cross = np.einsum("ij,ij->i", vectors[lag:], vectors[:-lag])
-        gaps = (squares[lag:] + squares[:-lag] - 2 * cross) / np.float32(features.typical)
-        row[1 + far : 1 + far + count - lag] = np.clip(gaps, 0, 2)
+        gaps = row[1 + far : 1 + far + count - lag]
+        np.add(squares[lag:], squares[:-lag], out=gaps)
+        gaps -= np.einsum("ij,ij->i", twice[lag:], vectors[:-lag])
+    np.clip(apart, 0, 2, out=apart)
     sums = np.cumsum(apart, axis=1)
     distance = NEAR * _around(sums, near, far, rows) + FAR * _around(sums, far, far, rows)
     steps = _steps(features, lags, rows)
@@ -114,12 +115,12 @@ def _around(sums: Floats, span: int, first: int, rows: int) -> Floats:
 
 def _peaks(merits: Doubles, shortest: int, longest: int) -> Lags:
     """The lags of the highest local maxima, best first."""
-    inside = np.full(len(merits), -np.inf)
-    inside[shortest : longest + 1] = merits[shortest : longest + 1]
-    padded = np.pad(inside, 2, constant_values=-np.inf)
-    crest = np.lib.stride_tricks.sliding_window_view(padded, 5).max(axis=1)
-    peaks = np.flatnonzero((inside == crest) & (inside > -np.inf))
-    return peaks[np.argsort(-inside[peaks], kind="stable")[:LAGS]]
+    inside = merits[shortest : longest + 1]
+    padded = np.full(len(inside) + 4, -np.inf)
+    padded[2:-2] = inside
+    crest = np.max([padded[shift : shift + len(inside)] for shift in range(5)], axis=0)
+    peaks = np.flatnonzero(inside == crest)
+    return shortest + peaks[np.argsort(-inside[peaks], kind="stable")[:LAGS]]
 
 
 def _holes(features: Features, lags: Lags, rows: int) -> Doubles:
@@ -128,6 +129,8 @@ def _holes(features: Features, lags: Lags, rows: int) -> Doubles:
     width = max(2, round(0.5 * features.rate))
     run = np.convolve(quiet, np.ones(width), "valid") >= width
     pause = np.convolve(run, np.ones(width), "full") > 0
+    if not pause.any():
+        return np.zeros((len(lags), 1))
     held = np.concatenate([[0], np.cumsum(pause)])
     ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features))
     return np.asarray(np.clip((held[ends] - held[np.arange(rows)]) / features.rate, 0, 1))

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from services.analyzer.sound import Doubles, Floats
+from services.analyzer.sound import Doubles, Floats, windows
 
 ORDER: Final = 20
 AROUND_S: Final = 0.025
@@ -44,15 +44,15 @@ def errors(samples: Floats, weights: Doubles) -> Floats:
     return out
 
 
-def _window_max(values: Floats, starts: np.ndarray[tuple[int], np.dtype[np.intp]], width: int) -> Floats:
-    """The greatest absolute value in windows of about ``width`` from each start: to a sixteenth of the width."""
+def _window_max(values: Floats, first: int, count: int, width: int) -> Floats:
+    """The greatest of ``count`` windows of about ``width`` of absolute values, from ``first`` on: to a sixteenth."""
     block = max(1, width // 16)
-    count = -(-len(values) // block)
-    peaks = np.zeros(count * block, np.float32)
-    peaks[: len(values)] = np.abs(values)
-    blocks = np.pad(peaks.reshape(count, block).max(axis=1), (0, 16))
-    spans = np.lib.stride_tricks.sliding_window_view(blocks, width // block).max(axis=1)
-    return np.asarray(spans[np.clip(starts // block, 0, len(spans) - 1)])
+    held, whole = max(1, width // block), len(values) // block
+    blocks = np.zeros(whole + held, np.float32)
+    np.abs(values[: whole * block].reshape(whole, block)).max(axis=1, out=blocks[:whole])
+    blocks[whole] = np.abs(values[whole * block :]).max(initial=0)
+    spans = windows(blocks, held).max(axis=1)
+    return np.asarray(np.repeat(spans, block)[first : first + count])
 
 
 def cut_ratios(here: Floats, there: Floats, rate: int) -> Doubles:
@@ -75,16 +75,16 @@ def cut_ratios(here: Floats, there: Floats, rate: int) -> Doubles:
         return ratios
     weights = predictor(np.concatenate([there, here]))
     left, right = errors(there, weights), errors(here, weights)
-    places = np.arange(around, count - around)
+    places = slice(around, count - around)
+    inside = count - 2 * around
     # What follows a cut is foreseen from the wrong past: its error differs by the gap of both, as the weights see it.
     spread = np.zeros((ORDER, ORDER), np.float32)
     for later in range(ORDER):
         spread[later:, later] = weights[later:][::-1]
-    gaps = np.lib.stride_tricks.sliding_window_view(here - there, ORDER)[places - ORDER]
-    following = np.lib.stride_tricks.sliding_window_view(right, ORDER)[places - ORDER]
-    # Turned on its side, so that the greatest of twenty is taken over rows and not within them.
-    across = np.abs(following.T + spread.T @ gaps.T).max(axis=0)
-    music = np.maximum(_window_max(left, places - around, around - ORDER), _window_max(right, places, around - ORDER))
+    # A row for each of the twenty that follow, so that their greatest is taken over rows and not within them.
+    gaps, following = (windows(values[around - ORDER :], inside)[:ORDER] for values in (here - there, right))
+    across = np.abs(following + spread.T @ gaps).max(axis=0)
+    music = np.maximum(_window_max(left, 0, inside, around - ORDER), _window_max(right, around, inside, around - ORDER))
     ratios[places] = across / (music + FLOOR * float(np.abs(here).max()) + 1e-9)
     return ratios
 
@@ -94,16 +94,18 @@ def seam_ratio(joined: Floats, seam: int, crossfade: int, rate: int) -> float:
     around = round(AROUND_S * rate)
     part = joined[max(0, seam - around) : seam + around]
     at = min(seam, around)
-    if len(part) < 6 * ORDER or float(part.std()) < 1e-6:
+    if len(part) < 6 * ORDER or float(np.ptp(part)) < 1e-6:
         return 0.0
-    index = np.arange(ORDER, len(part))
-    across = (index >= at - crossfade) & (index < at + ORDER)
-    if (~across).sum() < 4 * ORDER:
+    # A row for each sample from the 21st on: those before it, and itself. In single precision the weights are noise.
+    rows = windows(part, ORDER + 1).astype(np.float64)
+    first, last = max(0, at - crossfade - ORDER), at
+    if len(rows) - (last - first) < 4 * ORDER:
         return 0.0
     # The weights are learnt outside the seam: those that had seen it would foresee a part of its click.
-    windows = np.lib.stride_tricks.sliding_window_view(part, ORDER + 1)[~across]
-    products = (windows.T @ windows).astype(np.float64)
+    products = rows[:first].T @ rows[:first] + rows[last:].T @ rows[last:]
     gram, target = products[:ORDER, :ORDER], products[:ORDER, ORDER]
     gram[np.diag_indices(ORDER)] += 1e-6 * np.trace(gram) / ORDER + 1e-12
-    found = np.abs(errors(part, np.asarray(np.linalg.solve(gram, target)[::-1])))
-    return float(found[across].max() / (found[~across].max() + FLOOR * float(np.abs(part).max()) + 1e-9))
+    weights = np.linalg.solve(gram, target)
+    found = np.abs(rows[:, ORDER] - rows[:, :ORDER] @ weights)
+    music = max(float(found[:first].max(initial=0)), float(found[last:].max(initial=0)))
+    return float(found[first:last].max()) / (music + FLOOR * float(np.abs(part).max()) + 1e-9)

@@ -32,9 +32,10 @@ def pitch_classes(low: Floats, rate: float, first: float, step: float, count: in
     width = max(64, round(step))
     size = max(2_048, 1 << (width - 1).bit_length())
     starts = np.round(first + step * np.arange(count)).astype(int)
-    padded = np.pad(low, (max(0, -int(starts[0])), max(0, int(starts[-1]) + width - len(low))))
-    starts += max(0, -int(starts[0]))
-    rows = padded[starts[:, None] + np.arange(width)] * (np.sqrt(size) * np.hanning(width)).astype(np.float32)
+    before, after = max(0, -int(starts[0])), max(0, int(starts[-1]) + width - len(low))
+    padded = np.concatenate([np.zeros(before, np.float32), low, np.zeros(after, np.float32)])
+    rows = np.stack([padded[start : start + width] for start in starts + before])
+    rows *= (np.sqrt(size) * np.hanning(width)).astype(np.float32)
     return np.concatenate([_tones(rows[first : first + BLOCK], size, rate) for first in range(0, count, BLOCK)])
 
 
@@ -43,20 +44,22 @@ def _tones(rows: Floats, size: int, rate: float) -> Floats:
     classes, last = _classes(size, rate)
     bins = spectrum(rows, size)[:, : last + NEIGHBOURS + 1]
     amplitude = np.sqrt(bins.real**2 + bins.imag**2)
-    sums = np.cumsum(np.pad(amplitude, ((0, 0), (NEIGHBOURS + 1, NEIGHBOURS)), mode="edge"), axis=1)
-    around = sums[:, 2 * NEIGHBOURS + 2 : -1] - sums[:, 1 : -2 * NEIGHBOURS - 2]
+    sums = np.cumsum(amplitude, axis=1)
+    # The lowest bins have too few neighbours; no tone that counts lies there.
+    around = sums[:, 2 * NEIGHBOURS + 1 :] - sums[:, : -2 * NEIGHBOURS - 1]
     around *= np.float32(PROMINENCE / (2 * NEIGHBOURS + 1))
-    middle = amplitude[:, 1:-1]
-    peak = (middle >= amplitude[:, :-2]) & (middle > amplitude[:, 2:]) & (middle > around)
-    return np.asarray(np.sqrt(middle * peak)[:, :last] @ classes[1:], np.float32)
+    middle = amplitude[:, NEIGHBOURS + 1 : last + 1]
+    below, above = amplitude[:, NEIGHBOURS:last], amplitude[:, NEIGHBOURS + 2 : last + 2]
+    peak = (middle >= below) & (middle > above) & (middle > around)
+    return np.asarray(np.sqrt(middle * peak) @ classes, np.float32)
 
 
 @lru_cache(maxsize=8)
 def _classes(size: int, rate: float) -> tuple[Floats, int]:
-    """Which bin belongs to which class, ``(bins, 12)``, up to the highest bin that counts."""
+    """Which bin belongs to which class, ``(bins, 12)``, from the first with neighbours to the last that counts."""
     bins = np.fft.rfftfreq(size, 1 / rate)
     last = min(int(np.searchsorted(bins, HIGHEST_HZ)), len(bins) - NEIGHBOURS - 2)
-    bins = bins[: last + 1]
+    bins = bins[NEIGHBOURS + 1 : last + 1]
     pitch = np.round(12 * np.log2(np.maximum(bins, 1) / 440)).astype(int) + 9
     inside = bins >= LOWEST_HZ
     return np.stack([(pitch % 12 == note) & inside for note in range(12)], axis=1).astype(np.float32), last

@@ -142,8 +142,7 @@ def _beat_phase(onsets: Onsets, beat: float, began: int | None) -> float:
     at = grid[:, None] + np.arange(count) * points
     # Smoothed by a Hann window over five places: twenty milliseconds.
     folded = strong[np.minimum(at.astype(int), len(strong) - 1)].mean(axis=1)
-    window = np.hanning(7)[1:-1]
-    strength = np.convolve(np.pad(folded, len(window) // 2, "wrap"), window, "valid")
+    strength = np.convolve(np.concatenate([folded[-2:], folded, folded[:2]]), np.hanning(7)[1:-1], "valid")
     best = float(strength.max())
     if began is not None:
         near = (grid * onsets.step - began + beat / 2) % beat - beat / 2
@@ -195,9 +194,8 @@ def _turn(rows: Floats, width: int) -> Doubles:
 
 def _onset(features: Features, times: Doubles, bands: tuple[int, int]) -> Doubles:
     flux = features.flux[:, bands[0] : bands[1]].sum(axis=1)
-    at = np.round(times).astype(int)
-    last = len(flux) - 1
-    return np.asarray(np.max([flux[np.clip(at + shift, 0, last)] for shift in (-1, 0, 1, 2)], axis=0), np.float64)
+    at = np.clip(np.round(times).astype(int)[:, None] + np.arange(-1, 3), 0, len(flux) - 1)
+    return np.asarray(flux[at].max(axis=1), np.float64)
 
 
 def _bars(grid: _Grid, features: Features, beat: float, count: int) -> _Bars:
@@ -207,18 +205,18 @@ def _bars(grid: _Grid, features: Features, beat: float, count: int) -> _Bars:
     for per_bar, expected in BAR_LENGTHS.items():
         if len(accents) < 2 * per_bar:
             continue
-        means = np.array([_mean_at(accents, offset, per_bar) for offset in range(per_bar)])
+        means = _means(accents, per_bar)
         likely = means.copy()
         if grid.begin is not None:
             likely[grid.begin % per_bar] += BEGINS
-        order = np.sort(likely)
-        offset = int(likely.argmax())
+        second, offset = (int(at) for at in likely.argsort(kind="stable")[-2:])
+        lead = min(max(0.4 + float(likely[offset] - likely[second]), 0.0), 1.0)
         others = (means.sum() - means[offset]) / (per_bar - 1)
         gathered = max(0.0, float(means[offset] - others)) * np.sqrt(min(8.0, len(accents) / per_bar))
         whole = 0.0 if count % per_bar == 0 else -3.0
         again = 3 * _likeness(features, per_bar * beat)
         score = gathered + again + whole + expected
-        found.append(_Bars(score, grid, per_bar, offset, float(np.clip(0.4 + order[-1] - order[-2], 0, 1))))
+        found.append(_Bars(score, grid, per_bar, offset, lead))
     return max(found, key=lambda bars: bars.score, default=_Bars(-np.inf, grid, 4, 0, 0.4))
 
 
@@ -242,17 +240,24 @@ def _counted_twice(features: Features, bars: _Bars, bpm: float) -> bool:
     if min(on, between) > BUSY * max(on, between):
         return False
     bar = bars.per_bar
-    cycle = np.array([_mean_at(bars.grid.change, bars.offset + place, 2 * bar) for place in range(2 * bar)])
+    cycle = np.roll(_means(bars.grid.change, 2 * bar), -bars.offset)
     strong, weak = max(cycle[0], cycle[bar]), min(cycle[0], cycle[bar])
     rest = float(cycle.sum() - strong - weak) / (2 * bar - 2)
     return not (weak > 0.5 * strong and rest < 0.5 * weak)
 
 
-def _mean_at(values: Doubles, offset: int, period: int) -> float:
-    chosen = values[offset % period :: period]
-    return float(chosen.mean()) if len(chosen) else 0.0
+def _means(values: Doubles, period: int) -> Doubles:
+    """Mean of every ``period``-th value, from each of the first ``period`` on; 0 where there is none."""
+    rows = -(-len(values) // period)
+    padded = np.zeros(rows * period)
+    padded[: len(values)] = values
+    last = len(values) - (rows - 1) * period
+    return np.asarray(
+        padded.reshape(rows, period).sum(axis=0) / np.where(np.arange(period) < last, rows, max(1, rows - 1))
+    )
 
 
 def _standard(values: Doubles) -> Doubles:
-    spread = float(values.std())
-    return (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(values))
+    centred = values - values.mean()
+    spread = float(np.sqrt(centred @ centred / len(values)))
+    return centred / spread if spread > 1e-9 else np.zeros(len(values))

@@ -15,6 +15,8 @@ from services.analyzer.sound import Sound
 QUIET: Final = 0.02
 """Of the clip's level (root mean square): what lies under it is silence."""
 STEP_S: Final = 0.001
+AT_ONCE: Final = 1_000
+"""Steps that are listened to at a time, until there is music."""
 ABRUPT: Final = 0.3
 """Of the clip's level: the first sample of an excerpt mostly exceeds it."""
 
@@ -24,11 +26,14 @@ def opening(sound: Sound) -> int | None:
     rate = sound.rate / sound.factor
     step = max(1, round(STEP_S * rate))
     rows = sound.low[: len(sound.low) // step * step].reshape(-1, step)
-    levels = np.sqrt(np.einsum("ij,ij->i", rows, rows) / np.float32(step))
-    heard = np.flatnonzero(levels > QUIET * sound.spread)
-    if not len(heard):
+    quiet = step * (QUIET * sound.spread) ** 2
+    for begin in range(0, len(rows), AT_ONCE):
+        heard = np.einsum("ij,ij->i", rows[begin : begin + AT_ONCE], rows[begin : begin + AT_ONCE]) > quiet
+        if heard.any():
+            break
+    else:
         return None
-    first = int(heard[0])
+    first = begin + int(heard.argmax())
     if first == 0 and abs(float(sound.mono(0, 1)[0])) > ABRUPT * sound.spread:
         return None
     return first * step * sound.factor

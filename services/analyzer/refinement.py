@@ -206,8 +206,12 @@ def _correlate(here: Floats, there: Floats, reach: int) -> tuple[int, float]:
     """The shift, within ±``reach`` samples, at which ``here`` fits ``there`` best, and the correlation."""
     width = len(here)
     cross = _shifted(here, there, reach)
-    energy = np.concatenate([[0.0], np.cumsum(there * there, dtype=np.float64)])
-    score = cross / (np.sqrt(float(here @ here) * np.maximum(energy[width:] - energy[:-width], 0)) + 1e-9)
+    # From shift to shift, the energy of what is compared gains a sample at its end and loses one at its beginning.
+    begin, end = there[: 2 * reach], there[width : width + 2 * reach]
+    energy = np.zeros(2 * reach + 1)
+    np.cumsum(end * end - begin * begin, out=energy[1:])
+    energy += float(there[:width] @ there[:width])
+    score = cross / (np.sqrt(float(here @ here) * np.maximum(energy, 0)) + 1e-9)
     # Of shifts that agree alike (a steady tone), the one nearest to where the onsets put it.
     score -= 1e-4 * np.abs(np.arange(-reach, reach + 1)) / reach
     best = int(score.argmax())

@@ -7,6 +7,7 @@ power-complementary cross-fading and dry-wet mixing", DAFx 2016).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -15,7 +16,7 @@ import numpy as np
 
 from services.analyzer.click import AROUND_S, seam_ratio
 from services.analyzer.features import mel_weights
-from services.analyzer.sound import Floats, Sound
+from services.analyzer.sound import Floats, Sound, windows
 from shared.transform import spectrum
 from shared.units import Audio
 
@@ -70,11 +71,11 @@ def crossfade(outgoing: Audio, incoming: Audio, last: int | None = None) -> Audi
     if count == 0:
         return outgoing.copy()
     begin = 0 if last is None else max(0, count - last)
-    rise = ((np.arange(begin, count) + 0.5) / count)[:, None]
-    strength = float(np.sqrt(np.vdot(outgoing, outgoing) * np.vdot(incoming, incoming)))
-    alike = float(np.clip(np.vdot(outgoing, incoming) / strength, 0, 1)) if strength > 0 else 1.0
+    rise = ((np.arange(begin, count, dtype=np.float32) + np.float32(0.5)) / np.float32(count))[:, None]
+    strength = math.sqrt(np.vdot(outgoing, outgoing) * np.vdot(incoming, incoming))
+    alike = min(max(float(np.vdot(outgoing, incoming)) / strength, 0.0), 1.0) if strength > 0 else 1.0
     fall = 1 - rise
-    scale = 1 / np.sqrt(rise**2 + fall**2 + 2 * alike * rise * fall)
+    scale = 1 / np.sqrt(rise**2 + fall**2 + (2 * alike) * (rise * fall))
     return np.asarray(outgoing[begin:] * (fall * scale) + incoming[begin:] * (rise * scale), np.float32)
 
 
@@ -116,8 +117,10 @@ def best_crossfade(sound: Sound, start: int, end: int, lengths: list[int], natur
     best = Crossfade(lengths[0], np.inf)
     for frames in lengths:
         seconds = frames / sound.rate
-        noticed = max(0.0, join_change(sound, start, end, frames) - natural_db)
-        noticed += attacks * (10 * max(0.0, min(seconds, 0.06) - 0.025) + 2 * max(0.0, seconds - 0.06))
+        noticed = attacks * (10 * max(0.0, min(seconds, 0.06) - 0.025) + 2 * max(0.0, seconds - 0.06))
+        # Each is looked for only as long as what is known does not speak against this length already.
+        if noticed < best.noticed_db:
+            noticed += max(0.0, join_change(sound, start, end, frames) - natural_db)
         if noticed < best.noticed_db:
             noticed += 4 * max(0.0, _click(sound, start, end, frames) - AUDIBLE_CLICK)
         if noticed < best.noticed_db:
@@ -184,9 +187,8 @@ def _change(samples: Floats, rate: int) -> float:
     hop = max(1, round(0.008 * rate))
     if len(samples) < size + 3 * hop:
         return 0.0
-    windows = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
     weights, window = _bands(size, rate)
-    bins = spectrum(windows * window)
+    bins = spectrum(windows(samples, size, hop) * window)
     bands = 10 * np.log10((bins.real**2 + bins.imag**2) @ weights + HEARD * size * size)
     return float(np.abs(bands[2:] - bands[:-2]).mean(axis=1).max())
 

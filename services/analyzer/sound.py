@@ -25,8 +25,17 @@ SILENCE_DBFS: Final = -70.0
 SHORTEST_S: Final = 0.5
 SOUNDING_S: Final = 0.25
 """A clip that sounds for less than this, all in all, holds a click and no music."""
+A_FEW: Final = 20_000
+"""Frames, spread evenly, that stand for a clip where every one would take too long."""
 SOUNDING_DB: Final = 60.0
 """Below the loudest hundredth of a second: what is quieter is silence."""
+
+
+def windows(samples: Floats, size: int, hop: int = 1) -> Floats:
+    """Every ``hop``-th stretch of ``size`` samples, ``(stretches, size)``: a view, ten times sooner than numpy's."""
+    samples = np.ascontiguousarray(samples)
+    step = samples.itemsize
+    return np.ndarray(((len(samples) - size) // hop + 1, size), samples.dtype, samples, 0, (hop * step, step))
 
 
 @dataclass(frozen=True)
@@ -82,13 +91,14 @@ def listen(audio: Audio, rate: int) -> Sound | Rejection:
         )
     factor = max(1, rate // WORKING_RATE)
     with np.errstate(invalid="ignore", over="ignore"):
-        mix = _mixture(audio)
+        some = np.ascontiguousarray(audio[:: max(1, frames // A_FEW)].T)
+        mix = _mixture(some)
         low = _average(audio, mix, factor)
         # A sum over every sample of every channel: one number that is none shows in it.
         finite = np.isfinite(float(np.dot(low, low))) and np.isfinite(float(audio[-factor:].sum()))
     if not finite or ((mix == 0).any() and not np.isfinite(audio).all()):
         return Rejection("This clip holds samples that are no numbers: make or export it again.", "not-finite")
-    offset = np.float32(low.mean(dtype=np.float64))
+    offset = low.mean()
     low -= offset
     peak = float(np.abs(low).max())
     if peak < 10 ** (SILENCE_DBFS / 20):
@@ -105,7 +115,7 @@ def listen(audio: Audio, rate: int) -> Sound | Rejection:
         rate=rate,
         mix=mix * gain,
         gain=gain,
-        offsets=_thinned(audio).mean(axis=1),
+        offsets=some.mean(axis=1),
         offset=offset * gain,
         low=low,
         spread=spread,
@@ -129,18 +139,15 @@ def _average(audio: Audio, mix: Floats, factor: int) -> Floats:
     return np.asarray(flat @ weights, np.float32)
 
 
-def _thinned(audio: Audio) -> Floats:
-    """Some twenty thousand frames, spread evenly; ``(channels, frames)``."""
-    return np.ascontiguousarray(audio[:: max(1, len(audio) // 20_000)].T)
+def _mixture(some: Floats) -> Floats:
+    """Equal weights, unless the channels cancel in the sum: then the loudest stands for the clip.
 
-
-def _mixture(audio: Audio) -> Floats:
-    """Equal weights, unless the channels cancel in the sum: then the loudest stands for the clip."""
-    count = audio.shape[1]
+    ``some`` are frames of it, ``(channels, frames)``.
+    """
+    count = len(some)
     mix = np.full(count, 1 / count, np.float32)
     if count == 1:
         return mix
-    some = _thinned(audio)
     strengths = some.var(axis=1)
     if float((mix @ some).var()) >= 0.02 * float(strengths.max()):
         return mix

@@ -12,13 +12,22 @@ from typing import Final
 import numpy as np
 
 from services.analyzer.sound import Doubles, Floats
-from shared.transform import fast_size, spectrum
+from shared.transform import lag_products
 
 SLOWEST_S: Final = 1.1
 FASTEST_S: Final = 0.28
 PREFERRED_S: Final = 0.5
 OCTAVES: Final = 0.9
 """Width of the preference, in octaves of tempo."""
+PERIODS_S: Final = np.geomspace(FASTEST_S, SLOWEST_S, 240)
+MULTIPLES: Final = np.array([1, 2, 3, 4, 6, 8, 12, 16])
+COMBS: Final = (
+    (np.array([1.0, 1.0, 0.4, 1.0, 0.4, 1.0, 0.4, 1.0]), 1.0),
+    (np.array([1.0, 0.4, 1.0, 0.4, 1.0, 0.4, 1.0, 0.4]), 0.95),
+)
+"""What a beat's multiples count in bars of two and four beats and in bars of three, and how far each is favoured."""
+BESIDE: Final = np.linspace(-0.5, 0.5, 9)
+"""Where around the end of a bar it is compared with what lies beside it; the middle is the end itself."""
 RETURNS: Final = 0.05
 """By how much more than the beat's own another one's bars must come back."""
 
@@ -37,10 +46,7 @@ def autocorrelation(rows: Floats, rate: float) -> Doubles:
     Lags that few pairs support are drawn towards zero, as if 1.5 s of unrelated sound were appended.
     """
     count = len(rows)
-    size = fast_size(2 * count - 1)
-    bins = spectrum(np.ascontiguousarray(rows.T), size)
-    power = (bins.real**2 + bins.imag**2).sum(axis=0)
-    raw = size * np.fft.irfft(power, size)[:count]
+    raw = lag_products(np.ascontiguousarray(rows.T))
     energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)])
     lags = np.arange(count)
     pairs = count - lags
@@ -57,22 +63,16 @@ def find_pulse(onsets: Doubles, repetition: Doubles, rate: float) -> Pulse | Non
     repetition : autocorrelation of the feature vectors; both at ``rate`` lags a second
     """
     count = len(onsets)
-    periods = np.exp(np.linspace(np.log(FASTEST_S), np.log(SLOWEST_S), 240)) * rate
-    multiples = np.array([1, 2, 3, 4, 6, 8, 12, 16])
-    lags = periods[:, None] * multiples
-    heard = np.interp(lags, np.arange(count), onsets)
-    strength = np.full(len(periods), -np.inf)
-    # Bars of two and four beats and bars of three each have their own comb.
-    for weights, favour in (
-        ((1.0, 1.0, 0.4, 1.0, 0.4, 1.0, 0.4, 1.0), 1.0),
-        ((1.0, 0.4, 1.0, 0.4, 1.0, 0.4, 1.0, 0.4), 0.95),
-    ):
-        inside = np.array(weights) * (lags < 0.7 * count)
-        comb = (heard * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1e-9)
-        np.maximum(strength, favour * comb, out=strength)
-    strength *= np.exp(-0.5 * (np.log2(periods / rate / PREFERRED_S) / OCTAVES) ** 2)
+    periods = PERIODS_S * rate
+    lags = periods[:, None] * MULTIPLES
+    known = lags < 0.7 * count
+    heard = np.interp(lags, np.arange(count), onsets) * known
+    strength = np.max(
+        [favour * (heard @ weights) / np.maximum(known @ weights, 1e-9) for weights, favour in COMBS], axis=0
+    )
+    strength *= np.exp(-0.5 * (np.log2(PERIODS_S / PREFERRED_S) / OCTAVES) ** 2)
     best = int(strength.argmax())
-    clarity = float(np.clip((strength[best] - 0.05) / 0.25, 0, 1))
+    clarity = min(max((float(strength[best]) - 0.05) / 0.25, 0.0), 1.0)
     return Pulse(_whose_bars_return(float(periods[best]), repetition, rate), clarity) if clarity > 0 else None
 
 
@@ -93,6 +93,5 @@ def _return(period: float, around: float, repetition: Doubles) -> float:
     bars = bars[bars < 0.7 * len(repetition)]
     if len(bars) < 2:
         return 0.0
-    at = np.arange(len(repetition))
-    near = np.interp(bars[:, None] + around * np.linspace(-0.5, 0.5, 9), at, repetition)
-    return float((np.interp(bars, at, repetition) - near.mean(axis=1)).mean())
+    near = np.interp(bars[:, None] + around * BESIDE, np.arange(len(repetition)), repetition)
+    return float(near[:, len(BESIDE) // 2].mean() - near.mean())
