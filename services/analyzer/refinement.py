@@ -95,8 +95,11 @@ def match(sound: Sound, aligned: Aligned, shortest: int) -> Aligned:
     if BROAD < likeness <= EXACT:
         # A period is no whole number of the thinned samples: noise, bright to the last octave, tells so loudest.
         length, likeness = _match_closely(sound, aligned.start, length, likeness)
-    if likeness <= EXACT or not shortest <= length <= sound.frames - aligned.start:
+    if likeness <= EXACT:
         length = aligned.length
+    elif not shortest <= length <= sound.frames - aligned.start:
+        # The same recording comes back, but at no length that was asked for: that is not this one's merit.
+        return aligned
     return replace(aligned, length=length, likeness=likeness)
 
 

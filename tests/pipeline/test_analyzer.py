@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from services.analyzer.second_opinion import describe_further
+from services.analyzer.second_opinion import Description, describe_further
 from shared.audio_files import to_flac
 from shared.bus import Bus, Link
 from shared.messages import AnalyzerStatus, AnyMessage, Clip, ClipAccepted, ClipRejected, LoopReady
@@ -56,7 +57,7 @@ class Station:
 
 @pytest.fixture
 def station(paths: Paths, bus: Bus) -> Iterator[Station]:
-    # Compiled kernels are taken from where the unit tests left them: to compile them anew takes half a minute.
+    # Compiled kernels are taken from where librosa keeps them: to compile them anew takes half a minute.
     environment = {**os.environ, "INFINILOOP_HOME": str(paths.cache.parent), "NUMBA_CACHE_DIR": ""}
     process = subprocess.Popen([sys.executable, "-m", "services", "service", "analyzer", "--bare"], env=environment)
     yield Station(bus, paths, bus.connect(CLIPS), bus.bind(LOOPS), bus.bind(RECEIPTS), process)
@@ -138,10 +139,27 @@ def test_memory_on_the_way_to_a_loop_stays_small(station: Station) -> None:
     assert peak_mb(station) <= 150
 
 
+@pytest.fixture(scope="module")
+def told() -> Description:
+    """What librosa says of a piece of music; it has its kernels compiled, where none are there yet, and kept."""
+    with warnings.catch_warnings():
+        # What librosa's own dependencies announce is theirs to mend.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return describe_further(groove(bpm=118.3, bars=8), RATE)
+
+
 @pytest.mark.timeout(300)
+def test_librosa_and_the_finder_who_know_nothing_of_each_other_agree_on_what_is_certain(told: Description) -> None:
+    assert told.same_tempo(118.3)
+    assert not told.same_tempo(104.0)
+    assert 0 < told.percussive_share < 1
+    assert abs(told.tuning_cents) < 10
+    assert told.brightness_hz > 100
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("told")  # the service would compile the kernels at a low priority, beside all other tests
 def test_with_time_on_its_hands_it_has_a_second_opinion_and_stays_small(station: Station) -> None:
-    # Whoever compiles the kernels first shares them; the service would do it at a low priority, beside all other tests.
-    describe_further(groove(bars=2, bpm=118.3), RATE)
     relay = station.bus.status_relay()
     path = station.paths.clips / "groove.wav"
     soundfile.write(path, groove(bars=9, bpm=118.3), RATE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from shared.units import Audio
@@ -9,10 +11,11 @@ from shared.units import Audio
 RATE = 22_050
 
 
+@lru_cache(maxsize=32)
 def groove(
     *, bpm: float = 120.0, bars: int = 8, per_bar: int = 4, rate: int = RATE, seed: int = 1, pattern: int = 2
 ) -> Audio:
-    """Kick on the one, snare, hats, a bass note and a chord for each bar; repeats after ``pattern`` bars."""
+    """Kick on the one, snare, hats, a bass note and a chord for each bar; repeats after ``pattern`` bars; read only."""
     rng = np.random.default_rng(seed)
     beat = 60 / bpm
     count = round(bars * per_bar * beat * rate)
@@ -32,7 +35,13 @@ def groove(
         for third in (0, 3, 7):
             _add(out, round(bar * per_bar * beat * rate), tone(root + 12 + third, per_bar * beat * 0.95, rate) * 0.08)
         _add(out, round(bar * per_bar * beat * rate), tone(root - 12, beat, rate) * 0.4)
-    return (0.6 * out[:count] / np.abs(out).max()).astype(np.float32)[:, None]
+    return _finished(out[:count], np.abs(out).max())
+
+
+def _finished(out: np.ndarray, peak: float) -> Audio:
+    audio = (0.6 * out / peak).astype(np.float32)[:, None]
+    audio.setflags(write=False)
+    return audio
 
 
 def _add(out: np.ndarray, at: int, sound: np.ndarray) -> None:
@@ -41,6 +50,7 @@ def _add(out: np.ndarray, at: int, sound: np.ndarray) -> None:
         out[at : at + count] += sound[:count]
 
 
+@lru_cache(maxsize=4)
 def _kick(rate: int) -> np.ndarray:
     t = np.arange(int(0.25 * rate)) / rate
     return np.sin(2 * np.pi * (50 * t + 2 * (1 - np.exp(-t / 0.03)))) * np.exp(-t / 0.08)
@@ -56,13 +66,17 @@ def _hat(rate: int, rng: np.random.Generator) -> np.ndarray:
     return np.diff(rng.standard_normal(len(t) + 1)) * np.exp(-t / 0.015)
 
 
+@lru_cache(maxsize=256)
 def tone(note: float, seconds: float, rate: int) -> np.ndarray:
     t = np.arange(int(seconds * rate)) / rate
     shape = np.minimum(t / 0.005, 1) * np.minimum((seconds - t) / 0.02, 1)
     frequency = 440 * 2 ** ((note - 69) / 12)
-    return sum(np.sin(2 * np.pi * frequency * k * t) / k for k in (1, 2, 3)) * shape
+    made: np.ndarray = sum(np.sin(2 * np.pi * frequency * k * t) / k for k in (1, 2, 3)) * shape
+    made.setflags(write=False)
+    return made
 
 
+@lru_cache(maxsize=4)
 def crossed(*, bpm: float, bars: int = 12, rate: int = RATE, seed: int = 1) -> Audio:
     """Chords and a melody in bars of four beats, over strokes every one and a half beats all through."""
     rng = np.random.default_rng(seed)
@@ -79,4 +93,4 @@ def crossed(*, bpm: float, bars: int = 12, rate: int = RATE, seed: int = 1) -> A
             _add(out, round((begin + step / 2 * beat) * rate), tone(roots[bar % 2] + 24 + note, 0.4 * beat, rate) * 0.1)
         for third in (0, 3, 7):
             _add(out, round(begin * rate), tone(roots[bar % 2] + 12 + third, 3.8 * beat, rate) * 0.08)
-    return (0.6 * out[:count] / np.abs(out).max()).astype(np.float32)[:, None]
+    return _finished(out[:count], np.abs(out).max())

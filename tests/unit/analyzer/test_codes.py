@@ -27,7 +27,7 @@ def places(tmp_path: Path) -> Places:
 def answered(
     places: Places, codes: Path | None, asked_bpm: float | None = None, insists: tuple[Insisted, ...] = ()
 ) -> ClipAccepted | ClipRejected:
-    music = groove(bpm=120.0, bars=9, rate=RATE)
+    music = groove(bpm=120.0, bars=6, rate=RATE)
     path = places.cache / "clip.wav"
     write_wav(path, music, RATE, subtype="FLOAT")
     clip = Clip(

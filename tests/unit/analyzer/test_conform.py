@@ -19,7 +19,7 @@ WISH = LengthWish(seconds=4.0)
 
 @pytest.fixture(scope="module")
 def clip() -> Audio:
-    return groove(bpm=120.0, bars=10)
+    return groove(bpm=120.0, bars=6)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -67,6 +69,7 @@ def test_any_array_gets_an_answer(shape: tuple[int, int], rate: int, data: st.Da
 
 @settings(max_examples=12, deadline=None)
 @given(period=st.integers(int(0.5 * RATE), int(2.2 * RATE)), seed=st.integers(0, 1000))
+@example(period=21_978, seed=0)  # a few samples shorter than the least that is asked for
 @example(period=30_193, seed=0)  # bright, and no whole number of the samples that the waveform is first looked at in
 def test_a_periodic_signal_loops_at_its_period_to_the_sample(period: int, seed: int) -> None:
     cell = np.random.default_rng(seed).standard_normal(period).astype(np.float32)
@@ -76,11 +79,15 @@ def test_a_periodic_signal_loops_at_its_period_to_the_sample(period: int, seed: 
     assert loop.frames % period == 0
 
 
+@cache
+def as_it_is(seed: int) -> FoundLoop:
+    return found(groove(seed=seed), 3.0)
+
+
 @settings(max_examples=8, deadline=None)
 @given(power=st.integers(-6, 0), seed=st.integers(0, 3))
 def test_gain_by_powers_of_two_changes_nothing(power: int, seed: int) -> None:
-    clip = groove(seed=seed)
-    one, other = found(clip, 3.0), found(clip * np.float32(2.0**power), 3.0)
+    one, other = as_it_is(seed), found(groove(seed=seed) * np.float32(2.0**power), 3.0)
     assert (one.start, one.end, one.crossfade) == (other.start, other.end, other.crossfade)
 
 
@@ -88,7 +95,7 @@ def test_gain_by_powers_of_two_changes_nothing(power: int, seed: int) -> None:
 @given(hundredths=st.integers(-100, 100), flip=st.booleans(), seed=st.integers(0, 3))
 def test_offset_and_polarity_change_nothing(hundredths: int, flip: bool, seed: int) -> None:
     clip = groove(seed=seed)
-    one = found(clip, 3.0)
+    one = as_it_is(seed)
     other = found((-clip if flip else clip) + np.float32(hundredths / 10_000), 3.0)
     assert (one.start, one.end) == (other.start, other.end)
 

@@ -35,18 +35,18 @@ def test_true_peak_sees_between_the_samples() -> None:
 
 def test_limiter_holds_the_ceiling_and_leaves_the_rest_alone() -> None:
     # From half the rate, so that nothing lies at the very top of the band, as in music.
-    music = soxr.resample(np.repeat(groove(rate=RATE // 2, bars=2), 2, axis=1) * np.float32(2.5), RATE // 2, RATE)
+    music = soxr.resample(np.repeat(groove(rate=RATE // 2, bars=1), 2, axis=1) * np.float32(2.5), RATE // 2, RATE)
     ceiling = 10 ** (-1 / 20)
     limited = loudness.limit(music, RATE, ceiling)
     # A loop is a circle: zeros behind its spectrum interpolate it exactly.
     over = np.fft.irfft(np.fft.rfft(limited[:, 0].astype(np.float64)), 8 * len(limited)) * 8
     assert loudness.decibels(float(np.abs(over).max())) <= -0.9
-    quiet = np.repeat(groove(rate=RATE, bars=2), 2, axis=1) * np.float32(0.5)
+    quiet = np.repeat(groove(rate=RATE, bars=1), 2, axis=1) * np.float32(0.5)
     assert loudness.limit(quiet, RATE, ceiling) is quiet
 
 
 def test_limiter_wraps_like_the_loop() -> None:
-    music = np.repeat(groove(rate=RATE, bars=2), 2, axis=1) * np.float32(2.5)
+    music = np.repeat(groove(rate=RATE, bars=1), 2, axis=1) * np.float32(2.5)
     turned = np.roll(music, 12_345, axis=0)
     ceiling = 10 ** (-1 / 20)
     straight = np.roll(loudness.limit(music, RATE, ceiling), 12_345, axis=0)

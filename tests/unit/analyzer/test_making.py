@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -54,10 +56,11 @@ def test_the_grid_fits_the_file(finished: FinishedLoop) -> None:
     assert loop.frames == len(finished.samples)
 
 
+@cache
 def composed(rate: int = 48_000) -> tuple[np.ndarray, Truth]:
     # A piece that is its own circle: four bars laid end to end twice, as a composer renders them.
-    clip = np.repeat(groove(rate=rate, bpm=120, bars=12, pattern=4), 2, axis=1)
-    bar = 2 * rate
+    clip = np.repeat(groove(rate=rate, bpm=180, bars=12, pattern=4), 2, axis=1)
+    bar = 4 * rate // 3
     body = clip[4 * bar : 12 * bar]
     sections = (
         Section(label="A", start=0, end=4 * bar, bars=4),
@@ -67,7 +70,7 @@ def composed(rate: int = 48_000) -> tuple[np.ndarray, Truth]:
     truth = Truth(
         loop_start=0,
         loop_end=8 * bar,
-        bpm=120.0,
+        bpm=180.0,
         beats_per_bar=4,
         bars=8,
         key="Am",
@@ -100,8 +103,8 @@ def test_a_composed_clip_of_another_rate_keeps_its_proportions() -> None:
 
 def test_tempo_counts_quarters_whatever_the_metre() -> None:
     body, _ = composed()
-    # Sixteen seconds at 120 quarters a minute: 32 quarters, or eight bars of eight eighths.
-    told = {"loop_start": 0, "loop_end": len(body), "bpm": 120.0, "beats_per_bar": 8, "bars": 8}
+    # Ten seconds and two thirds at 180 quarters a minute: 32 quarters, or eight bars of eight eighths.
+    told = {"loop_start": 0, "loop_end": len(body), "bpm": 180.0, "beats_per_bar": 8, "bars": 8}
     assert isinstance(make_loop(body, 48_000, truth=Truth(**told, meter="8/8")), FinishedLoop)
     answer = make_loop(body, 48_000, truth=Truth(**told, meter="8/4"))
     assert isinstance(answer, Rejection)

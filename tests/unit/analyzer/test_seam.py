@@ -22,7 +22,7 @@ def plucked(seed: int) -> Audio:
     second = 0.0
     while second < 10:
         note = tone(rng.integers(45, 75), 0.8, RATE)
-        note *= np.exp(-np.arange(len(note)) / RATE / 0.2) * rng.uniform(0.1, 0.4)
+        note = note * np.exp(-np.arange(len(note)) / RATE / 0.2) * rng.uniform(0.1, 0.4)
         stroke = rng.standard_normal(200) * np.exp(-np.arange(200) / 30) * rng.uniform(0.1, 0.5)
         at = round(second * RATE)
         out[at : at + len(note)] += note[: len(out) - at]
