@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -44,15 +45,22 @@ Build = Callable[..., MusicGenBackend]
 
 
 @pytest.fixture
-def build(paths: Paths, tmp_path: Path) -> Iterator[Build]:
-    """A backend whose models are tiny: ``small`` is mono, ``stereo-small`` stereo."""
+def build(
+    paths: Paths,
+    tmp_path: Path,
+    source: Callable[[str], Path],
+    converted: Callable[[str, Precision], Converted],
+) -> Iterator[Build]:
+    """A backend whose models are tiny: ``small`` is mono, ``stereo-small`` stereo; ready but where ``new``."""
     built: list[MusicGenBackend] = []
 
-    def make(*names: str, settings: GeneratorSettings | None = None) -> MusicGenBackend:
+    def make(*names: str, settings: GeneratorSettings | None = None, new: bool = False) -> MusicGenBackend:
         for name in names or ("small",):
-            plan = CASES["stereo"] if name.startswith("stereo") else CASES["mono"]
-            if not (paths.models / name / "source").exists():
-                write_checkpoint(paths.models / name / "source", plan)
+            case = "stereo" if name.startswith("stereo") else "mono"
+            if not (paths.models / name).exists():
+                shutil.copytree(source(case), paths.models / name / "source")
+                if not new:
+                    shutil.copytree(converted(case, "int8").folder, paths.models / name / "int8")
         store = ModelStore(paths.models, tmp_path / "hub", tmp_path / "musicgpt")
         built.append(MusicGenBackend(paths, settings or GeneratorSettings(), store=store, threads=1))
         return built[-1]
@@ -264,7 +272,7 @@ def test_cancelling_while_the_model_loads_keeps_what_is_loaded(build: Build, mon
 
 
 def test_a_cancelled_conversion_leaves_nothing_and_the_next_job_makes_it(build: Build, paths: Paths) -> None:
-    backend = build()
+    backend = build(new=True)
     calls = itertools.count()
     with pytest.raises(Cancelled):
         backend.generate(a_job(seconds=1), JobControl(cancelled=lambda: next(calls) > 2))
@@ -282,7 +290,7 @@ def test_a_replaced_checkpoint_is_converted_anew(build: Build, paths: Paths) -> 
 
 
 def test_preparing_the_model_is_not_generation_time(build: Build) -> None:
-    backend = build()
+    backend = build(new=True)
     _, first = run(backend, a_job(seconds=1))
     _, second = run(backend, a_job(seconds=1))
     assert first.download_s > 0
