@@ -141,7 +141,7 @@ def _shared_onsets(features: Features, lags: Lags, rows: int) -> Doubles:
 
     A light one does it best: it masks the seam, and draws no attention to it as the one of a bar does.
     """
-    strength = features.flux.sum(axis=1).astype(np.float64)
+    strength = features.flux.sum(axis=1)
     strength = np.minimum(strength / (ranked(strength, 0.97) + 1e-9), 1)
     ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], len(features) - 1)
     shared = np.minimum(strength[:rows][None, :], strength[ends])
@@ -156,6 +156,6 @@ def _steps(features: Features, lags: Lags, rows: int) -> Doubles:
     at = np.arange(count)
     # After the clip's end there is nothing to compare with: then the level before it has to do.
     first = np.minimum(at, count - span)
-    levels = 10 * np.log10((sums[first + span] - sums[first]) / span + floor)
+    levels = (10 * np.log10((sums[first + span] - sums[first]) / span + floor)).astype(np.float32)
     ends = np.minimum(np.arange(rows)[None, :] + lags[:, None], count - 1)
     return np.asarray(np.clip(np.abs(levels[:rows][None, :] - levels[ends]) - 0.5, 0, 4))

@@ -92,17 +92,17 @@ def find_metre(
     if not clear or pulse is None:
         return None, classes
     grids = [_grid(features, classes, Span(first, beat), half, begin=begin) for half in (0, 1)]
+    again = _again(features, beat)
     bars = max(
-        (_bars(grid, features, beat, count) for grid in _begun(grids)),
+        (_bars(grid, again, count) for grid in _begun(grids)),
         key=lambda found: found.score + (OFFBEAT if found.grid is grids[0] else 0.0),
     )
     period = beat
     if _counted_twice(features, bars, 60 * features.rate / beat):
         parity = 0 if bars.grid is grids[0] else 1
         slower = [_grid(features, classes, Span(first, beat), parity + shift, fold=2, begin=begin) for shift in (0, 2)]
-        bars = max(
-            (_bars(grid, features, 2 * beat, count // 2) for grid in _begun(slower)), key=lambda found: found.score
-        )
+        again = _again(features, 2 * beat)
+        bars = max((_bars(grid, again, count // 2) for grid in _begun(slower)), key=lambda found: found.score)
         period = 2 * beat
     per_bar, offset, times = bars.per_bar, bars.offset, bars.grid.times
     beats, downbeats = _inside(times, period, per_bar, offset, loop)
@@ -198,7 +198,7 @@ def _onset(features: Features, times: Doubles, bands: tuple[int, int]) -> Double
     return np.asarray(flux[at].max(axis=1), np.float64)
 
 
-def _bars(grid: _Grid, features: Features, beat: float, count: int) -> _Bars:
+def _bars(grid: _Grid, again: dict[int, float], count: int) -> _Bars:
     """The length of a bar and the first downbeat at which accents gather most."""
     accents = grid.accents
     found = []
@@ -214,21 +214,20 @@ def _bars(grid: _Grid, features: Features, beat: float, count: int) -> _Bars:
         others = (means.sum() - means[offset]) / (per_bar - 1)
         gathered = max(0.0, float(means[offset] - others)) * np.sqrt(min(8.0, len(accents) / per_bar))
         whole = 0.0 if count % per_bar == 0 else -3.0
-        again = 3 * _likeness(features, per_bar * beat)
-        score = gathered + again + whole + expected
+        score = gathered + 3 * again[per_bar] + whole + expected
         found.append(_Bars(score, grid, per_bar, offset, lead))
     return max(found, key=lambda bars: bars.score, default=_Bars(-np.inf, grid, 4, 0, 0.4))
 
 
-def _likeness(features: Features, lag: float) -> float:
-    """How much the clip repeats after so many frames: mean cosine of the feature vectors."""
-    steps = round(lag)
-    if not 0 < steps < len(features) - 2:
-        return 0.0
+def _again(features: Features, beat: float) -> dict[int, float]:
+    """How much the clip repeats after a bar of each length: mean cosine of the feature vectors."""
     rows = features.vectors
-    energy = float(np.einsum("ij,ij->", rows, rows)) / len(rows)
-    cross = float(np.einsum("ij,ij->", rows[steps:], rows[:-steps])) / (len(rows) - steps)
-    return cross / (energy + 1e-9)
+    energy = float(np.vdot(rows, rows)) / len(rows) + 1e-9
+    lags = {per_bar: round(per_bar * beat) for per_bar in BAR_LENGTHS}
+    return {
+        per_bar: float(np.vdot(rows[lag:], rows[:-lag])) / (len(rows) - lag) / energy if lag < len(rows) - 2 else 0.0
+        for per_bar, lag in lags.items()
+    }
 
 
 def _counted_twice(features: Features, bars: _Bars, bpm: float) -> bool:
