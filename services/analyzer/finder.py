@@ -32,8 +32,14 @@ JUDGED: Final = 2
 """Of these, how many are taken to the sample and judged by their seam."""
 WORST_SEAM: Final = 0.09
 """The most that a seam can speak against a candidate: less than half a bar does (``candidates.lag_merits``)."""
+RHYTHM: Final = 0.3
+"""What it is worth that the onsets around start and end agree wholly."""
+WAVEFORM: Final = 0.3
+UNRELATED: Final = 0.4
+"""Likeness of the waveforms from which it counts, in proportion."""
 SAME_RECORDING: Final = 0.3
 """What it is worth that the very same samples come back."""
+MOST_ALIKE: Final = WAVEFORM * (1 - UNRELATED) + SAME_RECORDING
 SHORT_SEAM_S: Final = 0.015
 SEAMS_S: Final = (0.015, 0.024, 0.006, 0.06)
 UNLIKE: Final = 0.4
@@ -168,17 +174,25 @@ def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tupl
     """Candidates with their lengths fitted, best first: how alike the rhythm and the waveform are counts now too."""
     hop, pulse = study.features.hop, study.pulse
     beat = pulse.period * hop if pulse is not None and pulse.clarity >= CLEAR_BEAT else None
-    fitted = []
+    # Both loops end where nothing that is still unknown could bring a candidate back to the best one.
+    fitted, least = [], np.inf
     for candidate in candidates:
+        if candidate.cost - RHYTHM - MOST_ALIKE > least + WORST_SEAM:
+            break
         start, length = round(candidate.start * hop), round(candidate.lag * hop)
         aligned = align(study.sound, study.onsets, start, length, shortest, beat=beat)
-        fitted.append((candidate.cost - 0.3 * aligned.agreement, candidate, aligned))
-    ranked = []
+        fitted.append((candidate.cost - RHYTHM * aligned.agreement, candidate, aligned))
+        least = min(least, fitted[-1][0])
+    ranked, least = [], np.inf
     for cost, candidate, aligned in sorted(fitted, key=lambda one: one[0])[:MATCHED]:
+        if cost - MOST_ALIKE > least + WORST_SEAM:
+            break
         timed = aligned if beat is None else keep_time(study.sound, study.onsets, aligned, shortest, beat)
         matched = match(study.sound, timed, shortest)
-        worth = 0.3 * max(0.0, matched.likeness - 0.4) + (SAME_RECORDING if matched.likeness > EXACT else 0.0)
+        worth = WAVEFORM * max(0.0, matched.likeness - UNRELATED)
+        worth += SAME_RECORDING if matched.likeness > EXACT else 0.0
         ranked.append((cost - worth, candidate, matched))
+        least = min(least, cost - worth)
     return sorted(ranked, key=lambda one: one[0])
 
 
