@@ -190,6 +190,7 @@ def sound(seconds: float, burn: int, burn_nice: int, settle: float) -> None:
             underruns_counted=last.underruns - before.underruns,
             underruns_while_settling=before.underruns,
             worst_lateness_s=last.worst_lateness_s,
+            worst_lateness_while_settling_s=before.worst_lateness_s,
             machine_stood_still_s=round(longest(), 3),
         )
         say(figure="player_processor_percent", value=share)

@@ -8,42 +8,23 @@ machine (``benchmarks/results/musicgen.md``). Elsewhere, or where the kernel ref
 from __future__ import annotations
 
 import contextlib
-import ctypes
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from shared.runtime import memory
 
 PAGE: Final = 2 << 20
-_MAPS: Final = Path("/proc/self/maps")
-_MADV_HUGEPAGE: Final = 14
 _MADV_COLLAPSE: Final = 25
 
 
 @contextlib.contextmanager
 def new_memory_on_large_pages() -> Iterator[None]:
     """Whatever memory is taken within the ``with`` lies on large pages at its end, as far as the kernel will."""
-    before = set(_regions())
+    before = set(memory.regions())
     with memory.in_one_piece():
         yield
-    advise = getattr(ctypes.CDLL(None), "madvise", None)
-    if advise is None:
-        return
-    for region in set(_regions()) - before:
+    for region in set(memory.regions()) - before:
         first, end = -(-region[0] // PAGE) * PAGE, region[1] // PAGE * PAGE
-        if end <= first:
-            continue
-        for advice in (_MADV_HUGEPAGE, _MADV_COLLAPSE):
-            advise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), advice)
-
-
-def _regions() -> Iterator[tuple[int, int]]:
-    """Beginning and end of each stretch of this process's own memory that no file stands behind."""
-    if not _MAPS.exists():
-        return
-    for line in _MAPS.read_text().splitlines():
-        where, allowed, _offset, _device, inode, *name = line.split(maxsplit=5)
-        if allowed == "rw-p" and inode == "0" and name in ([], ["[heap]"]):
-            first, end = where.split("-")
-            yield int(first, 16), int(end, 16)
+        if first < end:
+            memory.advise(first, end, memory.MADV_HUGEPAGE)
+            memory.advise(first, end, _MADV_COLLAPSE)
