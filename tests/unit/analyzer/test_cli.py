@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -107,14 +105,3 @@ def test_without_ffmpeg_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", "")
     with pytest.raises(AudioFileError, match="install ffmpeg"):
         read_any(TONE)
-
-
-def test_the_way_to_a_first_loop_imports_nothing_heavy(clip: Path) -> None:
-    code = (
-        "import sys; from services.controller.cli.root import run_command; "
-        f"run_command(['analyze', {str(clip)!r}, '--json']); print(*sys.modules)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules = set(run.stdout.splitlines()[-1].split())
-    assert "numpy" in modules
-    assert not modules & {"scipy", "librosa", "pyloudnorm", "zmq", "numba", "matplotlib", "sounddevice", "logging"}

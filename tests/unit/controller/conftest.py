@@ -65,13 +65,13 @@ class House:
         assert self.station.foreman.leases.balances()
         return effects
 
-    def wait(self, seconds: float, *, alive: tuple[str, ...] = ()) -> list[Effect]:
-        """Let time pass, half a second at a time, while these workers give signs of life."""
+    def wait(self, seconds: float, *, alive: tuple[str, ...] = (), step: float = 0.5) -> list[Effect]:
+        """Let time pass, a step at a time, while these workers give signs of life."""
         from shared.messages import Heartbeat
 
         end, effects = self.now + seconds, []
         while self.now < end:
-            self.now += 0.5
+            self.now += step
             for worker in alive:
                 effects += self.hear(Heartbeat(), worker)
             effects += self.note(self.station.tick(self.now))

@@ -155,7 +155,16 @@ def attack(audio: Audio, place: int) -> Audio:
 @pytest.fixture(scope="module")
 def composed(tmp_path_factory: pytest.TempPathFactory) -> Loop:
     """A piece of several sections, composed and analysed as in a station."""
-    job = Job(job_id="j1", token="t", epoch=1, prompt="minimal techno", backend="composer", seed=3, bars=2, piece=True)
+    job = Job(
+        job_id="j1",
+        token="t",
+        epoch=1,
+        prompt="minimal techno, 150 bpm",
+        backend="composer",
+        seed=3,
+        bars=2,
+        piece=True,
+    )
     generation = ComposerBackend().generate(job, JobControl())
     audio = np.concatenate(list(generation.blocks))
     facts = generation.facts()

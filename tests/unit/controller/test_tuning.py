@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import struct
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -109,22 +106,3 @@ def test_completion_wants_to_know_the_shell(
     monkeypatch.setenv("SHELL", "/bin/tcsh")
     assert run_command(["completion"]) == 2
     assert "fish" in capsys.readouterr().err
-
-
-def test_bash_completes_by_the_script(home: Paths, tmp_path: Path) -> None:
-    """Real bash, sourcing the script, asked what follows ``infiniloop set dri``."""
-    import sys
-
-    bash = shutil.which("bash")
-    assert bash is not None, "bash is missing: install it"
-    program = tmp_path / "infiniloop"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m services "$@"\n')
-    program.chmod(0o755)
-    root = Path(__file__).parents[3]
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(root)}
-    asked = (
-        'eval "$(infiniloop completion bash)"; COMP_WORDS=(infiniloop set dri); COMP_CWORD=2; '
-        '_infiniloop_completion infiniloop; echo "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run([bash, "-c", asked], env=environment, capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout.split() == ["driver"]

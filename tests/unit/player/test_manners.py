@@ -86,6 +86,10 @@ class Bed:
         self.manners = Manners(self.loop, self._writer, watch, clock=lambda: self.slept)
         self.let_go = 0
 
+    def close(self) -> None:
+        self.loop.bus.close(linger_ms=0)  # nobody is there to take what it said
+        self.loop.close()
+
     def release(self) -> None:
         self.let_go += 1
 
@@ -100,7 +104,7 @@ class Bed:
 def bed(paths: Paths) -> Iterator[Bed]:
     made = Bed(paths)
     yield made
-    made.loop.close()
+    made.close()
 
 
 def test_after_a_long_sleep_it_is_paused_and_says_why_until_somebody_resumes(bed: Bed) -> None:
@@ -152,7 +156,7 @@ def test_on_wake_continue_plays_on(paths: Paths) -> None:
     bed.manners.look()
     bed.manners.unplugged()
     assert bed.plays()
-    bed.loop.close()
+    bed.close()
 
 
 def test_unplugged_it_pauses_at_once(bed: Bed) -> None:

@@ -20,7 +20,7 @@ from services.generator.models.store import ModelStore
 from shared.errors import BackendError, Cancelled, StoreError, UsageError
 from shared.settings.generator import MODELS as NAMES
 from tests.golden.musicgen_checkpoint import CASES, write_checkpoint
-from tests.unit.musicgen.hub import COMMIT, FakeHub, serve
+from tests.models.hub import COMMIT, FakeHub, serve
 
 SMALL = MODELS["small"]
 

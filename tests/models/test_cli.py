@@ -14,7 +14,7 @@ from services.generator.models.consent import Consent
 from services.generator.models_cli import models
 from shared.errors import BackendError, InfiniLoopError, UsageError
 from tests.golden.musicgen_checkpoint import CASES, write_checkpoint
-from tests.unit.musicgen.hub import FakeHub, serve
+from tests.models.hub import FakeHub, serve
 
 Say = Callable[..., Result]
 
