@@ -51,10 +51,10 @@ class Station(Mind):
             if found.prompt != state.prompt:
                 wishes.new_prompt(state, found.prompt, "soon")
                 state.backend = state.model = ""
-                return self.foreman.call_back("the programme's next prompt", now)
+                return self._new_words("the programme's next prompt", now)
         if state.surprise and state.songs_heard >= SONGS and self._draw_surprise("after") is not None:
             state.surprise, self._dirty = True, True
-            return self.foreman.call_back("the next surprise", now)
+            return self._new_words("the next surprise", now)
         return []
 
     def _draw_surprise(self, pace: wishes.Pace) -> Surprise | None:

@@ -155,7 +155,6 @@ class Foreman:
     def call_back(self, reason: str, now: float) -> list[Effect]:
         """Nothing that is being made is wanted any more."""
         self.changed = True
-        self.trust.new_words()
         return [
             ToWorker(worker, Cancel(job_id=lease.job.job_id, reason=reason))
             for lease in self.leases.open

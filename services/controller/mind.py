@@ -280,8 +280,13 @@ class Mind:
         """The listener has said something; with a reason, what is being made is called back."""
         self.around.last_heard = now
         self._dirty = True
-        done = self.foreman.call_back(called_back, now) if called_back else []
+        done = self._new_words(called_back, now) if called_back else []
         return done + self._plan(now)
+
+    def _new_words(self, reason: str, now: float) -> list[Effect]:
+        """Another prompt holds: what is being made for the last one is called back, and each model may try its words."""
+        self.foreman.trust.new_words()
+        return self.foreman.call_back(reason, now)
 
     def _plan(self, now: float) -> list[Effect]:
         settings, model = self.settings, self.state.model

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from services.controller.cli.asking import ask_station, is_running, json_option, say
+from services.controller.cli.completion import preset_names
+from shared.errors import UsageError
 from shared.paths import Paths
 
 
@@ -31,14 +33,28 @@ def list_(as_json: bool) -> None:
 
 @programme.command()
 @click.argument("at", metavar="TIME")
-@click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
+@click.argument("prompts", nargs=-1, metavar="[PROMPT...]")
+@click.option(
+    "--preset",
+    "presets",
+    multiple=True,
+    shell_complete=preset_names,
+    help="The words of this preset, after PROMPT; may be given several times.",
+)
 @click.option("--every", type=int, help="Minutes for each of several prompts, which take turns; 30 unless said.")
 @json_option
-def add(at: str, prompts: tuple[str, ...], every: int | None, as_json: bool) -> None:
+def add(at: str, prompts: tuple[str, ...], presets: tuple[str, ...], every: int | None, as_json: bool) -> None:
     """From TIME on every day play PROMPT; several take turns.
 
     infiniloop programme add 07:00 "calm piano"
     """
+    if presets:
+        from services.controller.presets import open_book
+
+        book, _ = open_book(Paths.from_environment())
+        prompts = (*prompts, *(book.find(name).prompt for name in presets))
+    if not prompts:
+        raise UsageError("Say what shall play from then on: a prompt, or --preset NAME.")
     _do("add", as_json, at=at, prompts=list(prompts), **({} if every is None else {"every": every}))
 
 

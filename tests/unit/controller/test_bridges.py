@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.controller.making import BRIDGES_AGAIN
+from services.controller.workers import TRIES
 from shared.messages import Failed, Job
 from shared.music import Recipe
 from tests.unit.controller.conftest import COMPOSER, MUSICGEN, House, a_loop, cancels, jobs, one_job
@@ -120,6 +121,18 @@ def test_bridges_that_are_refused_again_and_again_give_way_to_the_song(bridging:
     house.deliver(song)
     house.accept(song)
     assert [loop.bridge for loop in house.station.wanted.queue] == [False]
+
+
+def test_a_refused_bridge_leaves_the_count_of_clips_that_missed_the_words(bridging: House) -> None:
+    house, trust = bridging, bridging.station.foreman.trust
+    house.note(house.station.start("deep sea", "", "", house.now))
+    (bridge,) = jobs(house.ready("w1", COMPOSER, MUSICGEN))
+    for _ in range(TRIES - 1):
+        trust.astray("musicgen", "This clip has 97 beats a minute.", house.now)
+    assert refused(house, bridge)[1]
+    assert trust.rests("musicgen", house.now) == 0
+    trust.astray("musicgen", "This clip has 88 beats a minute.", house.now)
+    assert trust.rests("musicgen", house.now) > 0
 
 
 def test_a_bridge_of_an_older_prompt_that_is_refused_disturbs_nothing(bridging: House) -> None:

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.controller.cli.root import run_command
+from services.controller.presets import open_book
 from services.controller.programme import (
     Programme,
     Slot,
@@ -182,3 +184,16 @@ def test_a_stopped_station_stays_silent_through_its_day(house: House) -> None:
     house.note(house.station.keep_programme(DAY, house.now, at_once=True))
     assert _at(house, 7) == "calm piano"
     assert house.station.wanted.stopped
+
+
+def test_an_entry_takes_the_words_of_presets_too(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INFINILOOP_HOME", str(paths.config.parent))
+    words = open_book(paths)[0].find("sleep-drone").prompt
+    assert run_command(["programme", "add", "22:30", "slow rain", "--preset", "sleep-drone"]) == 0
+    assert open_programme(paths)[0].slots == (Slot(at="22:30", prompts=("slow rain", words)),)
+    for wrong, said in ((["--preset", "sleep-dron"], "sleep-dron"), ([], "--preset NAME")):
+        assert run_command(["programme", "add", "23:00", *wrong]) == 2
+        assert said in capsys.readouterr().err
+    assert len(open_programme(paths)[0].slots) == 1
