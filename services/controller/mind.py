@@ -284,7 +284,7 @@ class Mind:
         return done + self._plan(now)
 
     def _new_words(self, reason: str, now: float) -> list[Effect]:
-        """Another prompt holds: what is being made for the last one is called back, and each model may try its words."""
+        """Another prompt holds: what is being made for the last is called back, and each model may try its words."""
         self.foreman.trust.new_words()
         return self.foreman.call_back(reason, now)
 

@@ -166,6 +166,7 @@ def test_with_time_on_its_hands_it_has_a_second_opinion_and_stays_small(station:
     station.send(clip(path, job="groove"))
     receipt = station.next(station.receipts)
     assert isinstance(receipt, ClipAccepted)
+    assert isinstance(station.next(station.loops), LoopReady)  # nothing is left unread, so that waiting is waiting
     deadline = time.monotonic() + 4 * DEADLINE_S
     opinion = None
     while opinion is None:

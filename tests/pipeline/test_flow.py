@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.pipeline.whole import WholeStation
-
-QUICK = "fast chiptune waltz, 200 bpm"
-"""Its thirty bars pass in half a minute."""
+from tests.pipeline.whole import QUICK, WholeStation
 
 
 def test_flow_plays_every_stretch_once_and_each_goes_on_from_the_last(tmp_path: Path) -> None:

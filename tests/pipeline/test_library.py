@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.controller.library import library_file
-from tests.pipeline.whole import WholeStation
+from tests.pipeline.whole import QUICK, WholeStation
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStation]:
     """A station that has made three songs; each test takes it as it finds it."""
     with WholeStation(tmp_path_factory.mktemp("library") / "home") as running:
         running.until(running.is_up, "all five services report")
+        assert running.ask("start", QUICK)["ok"]
         running.until(lambda: running.controller.accepted >= 3 and running.plays_fresh(), "three songs", 110)
         yield running
 
@@ -64,7 +65,7 @@ def test_a_second_after_the_change_back_returns_and_hold_stays(station: WholeSta
     station.until(lambda: station.playing.loop_id == before, "the song before", 20)
     _, now = change(station)
     assert station.ask("hold", "on")["ok"]
-    station.watch(25.0)  # two songs' time
+    station.watch(20.0)  # more than a song's time
     assert station.playing.loop_id == now
     assert station.ask("hold", "off")["ok"]
     station.until(lambda: station.playing.loop_id != now, "songs change again", 40)
@@ -105,6 +106,7 @@ def test_a_disliked_loop_that_sounds_is_left_at_once(station: WholeStation) -> N
 def test_search_is_the_same_with_the_station_and_without_and_a_lost_database_comes_back(tmp_path: Path) -> None:
     with WholeStation(tmp_path / "home") as station:
         station.until(station.is_up, "all five services report")
+        assert station.ask("start", QUICK)["ok"]
         station.until(station.plays_fresh, "a loop that was composed here")
         assert station.ask("like")["ok"]
         station.until(lambda: list(station.paths.library.glob("*.flac")), "audio in the library")

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from shared.topology import SERVICES
-from tests.pipeline.whole import AUDIBLE, WholeStation, gone
+from tests.pipeline.whole import AUDIBLE, QUICK, WholeStation, gone
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,12 @@ def test_music_sounds_at_once_and_a_fresh_loop_follows(station: WholeStation) ->
 def test_a_new_prompt_is_heard_without_a_gap_and_the_old_is_kept(station: WholeStation) -> None:
     station.until(lambda: station.controller.accepted >= 1, "a loop of the first prompt")
     kept, epoch = station.controller.library_loops, station.controller.epoch
-    assert station.ask("start", "minimal techno at night")["ok"]
+    assert station.ask("start", f"{QUICK} at night")["ok"]
     station.until(lambda: station.controller.epoch == epoch + 1, "the prompt's epoch")
     station.until(lambda: station.playing.epoch == epoch + 1, "a loop for the new prompt")
     loop = station.playing
     assert loop.recipe is not None
-    assert loop.recipe.prompt == "minimal techno at night"
+    assert loop.recipe.prompt == f"{QUICK} at night"
     assert station.controller.library_loops > kept
     assert station.gaps() == 0
 

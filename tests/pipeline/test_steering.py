@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipeline.whole import AUDIBLE, WholeStation
+from tests.pipeline.whole import AUDIBLE, QUICK, WholeStation
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStation]:
 
 
 def test_a_nudge_changes_what_plays_and_more_goes_on_with_it(station: WholeStation) -> None:
-    assert station.ask("start", "deep house, warm, 120 bpm")["ok"]
+    assert station.ask("start", QUICK)["ok"]
     before = station.own_song()
     assert station.ask("nudge", "darker, slower")["ok"]
     station.until(lambda: station.playing.epoch > before.epoch, "the changed song")

@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 WAITS_S = 60.0
 """No wait is ever this long but on a machine that is busy with everything else."""
 AUDIBLE = 1e-4
+QUICK = "fast chiptune waltz, 200 bpm"
+"""Its eight bars pass in seven seconds, its thirty in half a minute: soon composed, and soon changed."""
 BUSY_PORT = "18420"
 
 
@@ -43,6 +45,8 @@ class WholeStation:
             "INFINILOOP_PLAYER_DRIVER": "null",
             "INFINILOOP_PLAYER_MIN_DURATION": "10",
             "INFINILOOP_DASHBOARD_PORT": BUSY_PORT,
+            # librosa's kernels lie where librosa keeps them: to compile them anew costs each station half a minute.
+            "NUMBA_CACHE_DIR": "",
             "PYTHONPATH": str(ROOT),
             **environment,
         }
