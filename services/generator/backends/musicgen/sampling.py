@@ -47,16 +47,17 @@ def draw(logits: Logits, sampling: Sampling, random: np.random.Generator) -> NDA
     if sampling.temperature <= 0:
         likeliest: NDArray[np.int64] = logits.argmax(axis=1)
         return likeliest
+    rows = np.arange(len(logits))
     if 0 < sampling.top_k < codes:
-        best = np.argpartition(logits, codes - sampling.top_k, axis=1)[:, codes - sampling.top_k :]
-        values = np.take_along_axis(logits, best, axis=1)
+        best = logits.argpartition(codes - sampling.top_k, axis=1)[:, codes - sampling.top_k :]
+        values = logits[rows[:, None], best]
     else:
         best, values = None, logits
     weights = np.exp((values - values.max(axis=1, keepdims=True)) / np.float32(sampling.temperature), dtype=np.float64)
     sums = weights.cumsum(axis=1)
     chosen = (sums <= random.random((len(logits), 1)) * sums[:, -1:]).sum(axis=1)
     chosen = np.minimum(chosen, values.shape[1] - 1)
-    codes_drawn: NDArray[np.int64] = chosen if best is None else np.take_along_axis(best, chosen[:, None], axis=1)[:, 0]
+    codes_drawn: NDArray[np.int64] = chosen if best is None else best[rows, chosen]
     return codes_drawn
 
 

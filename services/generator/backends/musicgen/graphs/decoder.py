@@ -54,11 +54,10 @@ def build_decoder(
         graph.output("logits", np.float32, ("rows", shape.codebooks * shape.vocabulary))
         builder = _Builder(checkpoint, graph, shape, blocks)
         x = _embedding(checkpoint, graph, shape)
-        added = ""
         for layer in range(shape.layers):
-            x, added = builder.layer(layer, x, added)
+            x = builder.layer(layer, x)
             advance()
-        builder.head(x, added)
+        builder.head(x)
         graph.save()
 
 
@@ -80,18 +79,22 @@ def _embedding(checkpoint: Checkpoint, graph: GraphWriter, shape: DecoderShape) 
 
 
 class _Builder:
-    """Writes the layers. Between them travel the residual stream and what is still to be added to it."""
+    """Writes the layers, which read the residual stream and add to it.
+
+    Sums and norms are operators of their own: the fused ``SkipLayerNormalization`` takes twice their time
+    (``benchmarks/results/musicgen.md``).
+    """
 
     def __init__(self, checkpoint: Checkpoint, graph: GraphWriter, shape: DecoderShape, blocks: Blocks | None) -> None:
         self._checkpoint, self._graph, self._shape, self._blocks = checkpoint, graph, shape, blocks
         self._clips = self._missing = ""
 
-    def layer(self, number: int, x: str, added: str) -> tuple[str, str]:
+    def layer(self, number: int, x: str) -> str:
         """One layer: attention to what was written, to the prompt, and the two projections between."""
         graph, shape, width = self._graph, self._shape, self._shape.width
         place = f"decoder.model.decoder.layers.{number}."
         past, cross, present = self._edges(number)
-        x, normed = self._norm(f"{place}self_attn_layer_norm", x, added)
+        normed = self._norm(f"{place}self_attn_layer_norm", x)
         parts = (self._weight(f"{place}self_attn.{letter}_proj", width, width) for letter in "qkv")
         packed = graph.linear(normed, f"{place}self_attn.qkv", parts, 3 * width, width, blocks=self._blocks)
         attended = graph.node(
@@ -103,25 +106,23 @@ class _Builder:
             kv_num_heads=shape.heads,
             do_rotary=0,
         )
-        x, normed = self._norm(
-            f"{place}encoder_attn_layer_norm", x, self._project(attended, f"{place}self_attn.out_proj", width, width)
-        )
+        x = graph.node("Add", [x, self._project(attended, f"{place}self_attn.out_proj", width, width)])
+        normed = self._norm(f"{place}encoder_attn_layer_norm", x)
         # The unconditional rows hear no prompt: what attention to nothing adds is nothing, so it is not computed.
         wanted = graph.node("Slice", [normed, self._zero, self._clips, self._zero])
         query = self._project(wanted, f"{place}encoder_attn.q_proj", width, width)
         attended = graph.node("MultiHeadAttention", [query, *cross], domain=MICROSOFT, num_heads=shape.heads)
         heard = self._project(attended, f"{place}encoder_attn.out_proj", width, width)
-        x, normed = self._norm(f"{place}final_layer_norm", x, graph.node("Pad", [heard, self._missing]))
+        x = graph.node("Add", [x, graph.node("Pad", [heard, self._missing])])
+        normed = self._norm(f"{place}final_layer_norm", x)
         inner = graph.node("Gelu", [self._project(normed, f"{place}fc1", shape.inner, width)], domain=MICROSOFT)
-        return x, self._project(inner, f"{place}fc2", width, shape.inner)
+        return graph.node("Add", [x, self._project(inner, f"{place}fc2", width, shape.inner)])
 
-    def head(self, x: str, added: str) -> None:
+    def head(self, x: str) -> None:
         """The last position's logits of all codebooks."""
         graph, shape = self._graph, self._shape
         index = graph.constant("minus_one", np.array(-1, np.int64))
-        last = graph.node("Gather", [graph.node("Add", [x, added]), index], axis=1)
-        gain_and_shift = self._gain_and_shift("decoder.model.decoder.layer_norm")
-        last = graph.node("LayerNormalization", [last, *gain_and_shift], axis=-1, epsilon=_EPSILON)
+        last = self._norm("decoder.model.decoder.layer_norm", graph.node("Gather", [x, index], axis=1))
         heads = (
             self._weight(f"decoder.lm_heads.{book}", shape.vocabulary, shape.width) for book in range(shape.codebooks)
         )
@@ -151,27 +152,12 @@ class _Builder:
         rest = graph.constant("rest", np.zeros(2, np.int64))
         self._missing = graph.node("Concat", [none, graph.node("Sub", [rows, self._clips]), rest], axis=0)
 
-    def _norm(self, name: str, x: str, added: str) -> tuple[str, str]:
-        """The residual stream with the addition, and its norm, by one operator."""
-        gain_and_shift = self._gain_and_shift(name)
-        if not added:
-            return x, self._graph.node("LayerNormalization", [x, *gain_and_shift], axis=-1, epsilon=_EPSILON)
-        normed, summed = f"{name}.normed", f"{name}.sum"
-        self._graph.node(
-            "SkipLayerNormalization",
-            [added, x, *gain_and_shift],
-            [normed, "", "", summed],
-            domain=MICROSOFT,
-            epsilon=_EPSILON,
-        )
-        return summed, normed
-
-    def _gain_and_shift(self, name: str) -> list[str]:
-        width = self._shape.width
-        return [
-            self._graph.constant(f"{name}.{part}", self._checkpoint.tensor(f"{name}.{part}", width))
+    def _norm(self, name: str, x: str) -> str:
+        parts = [
+            self._graph.constant(f"{name}.{part}", self._checkpoint.tensor(f"{name}.{part}", self._shape.width))
             for part in ("weight", "bias")
         ]
+        return self._graph.node("LayerNormalization", [x, *parts], axis=-1, epsilon=_EPSILON)
 
     def _weight(self, name: str, outputs: int, inputs: int) -> NDArray[np.float32]:
         return self._checkpoint.tensor(f"{name}.weight", outputs, inputs)
