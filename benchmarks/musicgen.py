@@ -5,7 +5,8 @@
 
 Builds a random checkpoint of the true size (speed and memory do not depend on the weights' values), converts it, and
 runs the engines in turn, block by block, so that a change of the machine's load meets them all. Prints one JSON object
-per figure. transformers takes part where it and torch are installed; the goldens are then made anew and compared.
+per figure. transformers takes part where it and torch are installed, by bare calls of its model and by its own
+``generate``; the goldens are then made anew and compared.
 
 A block during which other programs took more than a twentieth of the processors is measured again, up to ``--tries``
 times; what they took at the most in the blocks that count is told with each figure (``others``).
@@ -39,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from benchmarks import musicgen_engines as engines
-from benchmarks.musicgen_engines import Ours, TheRefed, Transformers, our_clip, refed_clip
+from benchmarks.musicgen_engines import Generate, Ours, TheRefed, Transformers, our_clip, refed_clip
 from benchmarks.quiet import undisturbed
 from benchmarks.refed import Refed, build_refed
 from services.generator.backends.musicgen.checkpoint import Checkpoint
@@ -212,6 +213,8 @@ def _measure_steps(
         taking_part["transformers"] = (Transformers(source), 5)
     for name, (engine, _) in taking_part.items():
         say(f"{size}.{name}.load", engine.load_s, "s")
+    if "transformers" in taking_part:
+        taking_part["generate"] = (Generate(taking_part["transformers"][0]), 5)
     speeds: dict[str, list[float]] = {name: [] for name in taking_part}
     others: dict[str, float] = dict.fromkeys(taking_part, 0.0)
     for _ in range(arguments.blocks):
@@ -222,7 +225,7 @@ def _measure_steps(
     for name, values in speeds.items():
         every = [round(value, 1) for value in values]
         say(f"{size}.{name}.steps", statistics.median(values), "steps/s", all=every, others=round(others[name], 2))
-    for other in ("refed", "transformers"):
+    for other in ("refed", "transformers", "generate"):
         if other in speeds:
             for name in converted:
                 ratios = [a / b for a, b in zip(speeds[name], speeds[other], strict=True)]

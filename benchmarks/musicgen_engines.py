@@ -64,7 +64,7 @@ class TheRefed:
 
 
 class Transformers:
-    """The reference implementation, with its own cache."""
+    """The reference implementation: calls of its model, with its own cache."""
 
     def __init__(self, folder: Path) -> None:
         import torch
@@ -96,6 +96,33 @@ class Transformers:
                 return logits
 
             return _steps(step, count)
+
+
+class Generate:
+    """The reference implementation's own ``generate``, as its users call it, timed from step to step."""
+
+    def __init__(self, like: Transformers) -> None:
+        self._model = like.model
+
+    def steps(self, count: int) -> float:
+        import torch
+
+        at: list[float] = []
+
+        def tick(_ids: Any, scores: Any) -> Any:
+            at.append(clock())
+            return scores
+
+        self._model.generate(
+            torch.tensor([TOKENS]),
+            decoder_input_ids=torch.full((self._model.config.decoder.num_codebooks, POSITION), 5),
+            max_new_tokens=count + 3,
+            do_sample=True,
+            guidance_scale=SAMPLING.guidance,
+            top_k=SAMPLING.top_k,
+            logits_processor=[tick],
+        )
+        return count / (at[-1] - at[2])  # the first is reached by the prefill, and two steps are not counted
 
 
 def _steps(step: Step, count: int, books: int = 4) -> float:
