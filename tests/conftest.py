@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 from shared.bus import Bus
 from shared.paths import Paths
+
+# All processes of the tests share the kernels that librosa has compiled: anew they would cost each station half a minute.
+os.environ["NUMBA_CACHE_DIR"] = ""
 
 # Where the tests were begun in the background of a shell, Ctrl-C is ignored by them and by all that they begin.
 signal.signal(signal.SIGINT, signal.default_int_handler)

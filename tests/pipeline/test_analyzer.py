@@ -57,8 +57,7 @@ class Station:
 
 @pytest.fixture
 def station(paths: Paths, bus: Bus) -> Iterator[Station]:
-    # Compiled kernels are taken from where librosa keeps them: to compile them anew takes half a minute.
-    environment = {**os.environ, "INFINILOOP_HOME": str(paths.cache.parent), "NUMBA_CACHE_DIR": ""}
+    environment = {**os.environ, "INFINILOOP_HOME": str(paths.cache.parent)}
     process = subprocess.Popen([sys.executable, "-m", "services", "service", "analyzer", "--bare"], env=environment)
     yield Station(bus, paths, bus.connect(CLIPS), bus.bind(LOOPS), bus.bind(RECEIPTS), process)
     process.terminate()

@@ -45,8 +45,6 @@ class WholeStation:
             "INFINILOOP_PLAYER_DRIVER": "null",
             "INFINILOOP_PLAYER_MIN_DURATION": "10",
             "INFINILOOP_DASHBOARD_PORT": BUSY_PORT,
-            # librosa's kernels lie where librosa keeps them: to compile them anew costs each station half a minute.
-            "NUMBA_CACHE_DIR": "",
             "PYTHONPATH": str(ROOT),
             **environment,
         }
