@@ -12,7 +12,7 @@ import pytest
 from shared.bus import Bus
 from shared.paths import Paths
 
-# All processes of the tests share the kernels that librosa has compiled: anew they would cost each station half a minute.
+# All processes of the tests share the kernels that librosa has compiled: anew they cost each station half a minute.
 os.environ["NUMBA_CACHE_DIR"] = ""
 
 # Where the tests were begun in the background of a shell, Ctrl-C is ignored by them and by all that they begin.

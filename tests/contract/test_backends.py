@@ -174,7 +174,7 @@ def test_a_job_that_is_called_back_ends_at_once_and_the_next_is_made(backend: Ba
         take(backend, job(seconds=backend.capabilities().min_seconds + 8), told)
     # Wall clock on a machine that is busy with other things says little; the program's own end does take a while.
     assert time.process_time() - told.cancelled_at_cpu < OBEYS_WITHIN_S / 2
-    assert time.monotonic() - told.cancelled_at < 8 * OBEYS_WITHIN_S
+    assert time.monotonic() - told.cancelled_at < 20 * OBEYS_WITHIN_S
     assert len(take(backend, job(job_id="job-2"))[0])
 
 
@@ -187,7 +187,7 @@ def test_a_job_that_was_called_back_before_it_began_makes_nothing(backend: Backe
 
 @pytest.mark.parametrize("prompt", ["--help", "-", "雨の夜、静かなピアノ", "a" * 2_000, "{100%} $HOME `x`", "exit"])
 def test_any_words_are_a_prompt(backend: Backend, prompt: str) -> None:
-    samples, _, facts = take(backend, job(prompt))
+    samples, _, facts = take(backend, job(prompt, seconds=2.0))
     assert len(samples)
     assert facts.recipe.prompt == prompt
 

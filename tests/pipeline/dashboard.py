@@ -48,7 +48,7 @@ def service(paths: Paths, name: str, **settings: str) -> Iterator[subprocess.Pop
             yield child
         finally:
             child.terminate()
-            assert child.wait(4.0) in (0, -signal.SIGKILL)
+            assert child.wait(DEADLINE_S) in (0, -signal.SIGKILL)
 
 
 @contextlib.contextmanager

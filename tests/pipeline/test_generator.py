@@ -56,7 +56,7 @@ def test_a_cancelled_job_ends_within_a_second_with_the_binary(ends: Ends) -> Non
     ends.until(lambda: ends.failed and ends.ready)
     assert not ends.failed[0].retry
     assert all_gone(below)
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 6.0  # a second and a machine that is busy; the binary would go on for ever
     ends.give(job(2))
     ends.until(lambda: ends.done)
 
@@ -135,6 +135,6 @@ def test_a_stopped_generator_gives_its_job_back_and_ends_in_time(paths: Paths, b
         os.kill(process.pid, signal.SIGTERM)
         ends.until(lambda: ends.failed)
         assert ends.failed[0].retry
-        assert process.wait(5) == 0
+        assert process.wait(10) == 0
         assert time.monotonic() - began < 4.0
         assert all_gone(below)

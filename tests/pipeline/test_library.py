@@ -62,13 +62,13 @@ def test_a_second_after_the_change_save_means_the_song_before_and_last_what_was_
 def test_a_second_after_the_change_back_returns_and_hold_stays(station: WholeStation) -> None:
     before, _ = change(station)
     assert station.ask("back")["ok"]
-    station.until(lambda: station.playing.loop_id == before, "the song before", 20)
+    station.until(lambda: station.playing.loop_id == before, "the song before")
     _, now = change(station)
     assert station.ask("hold", "on")["ok"]
     station.watch(20.0)  # more than a song's time
     assert station.playing.loop_id == now
     assert station.ask("hold", "off")["ok"]
-    station.until(lambda: station.playing.loop_id != now, "songs change again", 40)
+    station.until(lambda: station.playing.loop_id != now, "songs change again")
     assert station.gaps() == 0
 
 
@@ -78,7 +78,7 @@ def test_a_second_after_the_change_again_plays_the_song_before(station: WholeSta
     before, _ = change(station)
     answer = station.ask("again", "--previous")
     assert (answer["loop"]["loop_id"], answer["made"]) == (before, False)
-    station.until(lambda: station.playing.loop_id == before, "the song before, again", 20)
+    station.until(lambda: station.playing.loop_id == before, "the song before, again")
 
 
 def test_a_loop_that_is_asked_for_plays_from_the_library_within_a_bar(station: WholeStation) -> None:

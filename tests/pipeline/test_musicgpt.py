@@ -143,7 +143,7 @@ def test_a_cancelled_run_ends_with_everything_it_began(build: Build, prompt: str
 
     with pytest.raises(Cancelled):
         length(build(), job(prompt), JobControl(report=report, cancelled=cancelled.is_set))
-    assert time.monotonic() - began[0] < 1.5
+    assert time.monotonic() - began[0] < 5.0  # half a second and a machine that is busy; it would go on for ever
 
 
 def test_a_run_that_never_returns_is_ended_and_given_more_time_the_next(

@@ -14,9 +14,9 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from tests.pipeline.whole import QUICK, ROOT
 from tests.unit.controller.saved import tagged
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -42,14 +42,14 @@ def render(folder: Path, name: str, *more: str) -> subprocess.CompletedProcess[s
 def mix(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Twenty seconds, two songs."""
     folder = tmp_path_factory.mktemp("render")
-    done = render(folder, "mix.flac", "--minutes", "0.333", "--seed", "7", "--prompt", "minimal techno")
+    done = render(folder, "mix.flac", "--minutes", "0.333", "--seed", "7", "--prompt", QUICK)
     assert done.returncode == 0, done.stderr
     return folder / "mix.flac", json.loads(done.stdout.splitlines()[-1])
 
 
 def test_the_same_seed_gives_the_same_bytes(mix: tuple[Path, dict[str, Any]]) -> None:
     path, _ = mix
-    done = render(path.parent, "again.flac", "--minutes", "0.333", "--seed", "7", "--prompt", "minimal techno")
+    done = render(path.parent, "again.flac", "--minutes", "0.333", "--seed", "7", "--prompt", QUICK)
     assert done.returncode == 0, done.stderr
     assert path.read_bytes() == (path.parent / "again.flac").read_bytes()
 
@@ -85,5 +85,5 @@ def test_what_cannot_be_rendered_is_one_sentence(
 
 def test_the_file_says_what_it_is(mix: tuple[Path, dict[str, Any]]) -> None:
     found = tagged(mix[0])
-    assert (found["AI_GENERATED"], found["PROMPT"], found["SEED"]) == ("no", "minimal techno", "7")
+    assert (found["AI_GENERATED"], found["PROMPT"], found["SEED"]) == ("no", QUICK, "7")
     assert "no AI model" in found["DISCLOSURE"]

@@ -23,7 +23,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStation]:
 
 
 def test_music_sounds_at_once_and_a_fresh_loop_follows(station: WholeStation) -> None:
-    station.until(lambda: any(peak > AUDIBLE for _, peak in station.blocks), "sound on the tap", 20)
+    station.until(lambda: any(peak > AUDIBLE for _, peak in station.blocks), "sound on the tap")
     assert station.heard[0].startup or station.heard[0].recipe is not None
     station.until(station.plays_fresh, "a loop that was composed here")
     assert station.balances()
@@ -48,7 +48,7 @@ def test_a_killed_service_is_healed_and_the_music_goes_on(station: WholeStation,
     station.until(station.is_up, "all five services report")
     before, heard, accepted = station.statuses[service].pid, len(station.heard), station.controller.accepted
     family = station.kill(service)
-    station.until(lambda: station.statuses[service].pid != before, f"{service} is back", 20)
+    station.until(lambda: station.statuses[service].pid != before, f"{service} is back")
     assert gone(family, 2.0) == []
     station.cli("skip")
     station.until(lambda: station.controller.accepted > accepted, "a new loop is made")
@@ -62,8 +62,8 @@ def test_a_killed_player_sounds_again(station: WholeStation) -> None:
     before = station.statuses["player"].pid
     station.kill("player")
     station.blocks.clear()
-    station.until(lambda: any(peak > AUDIBLE for _, peak in station.blocks), "sound again", 20)
-    station.until(lambda: station.statuses["player"].pid != before, "the player is back", 20)
+    station.until(lambda: any(peak > AUDIBLE for _, peak in station.blocks), "sound again")
+    station.until(lambda: station.statuses["player"].pid != before, "the player is back")
     station.blocks.clear()
 
 
@@ -74,7 +74,7 @@ def test_pause_and_stop_are_silent_and_survive_the_controller(station: WholeStat
         station.until(lambda: not station.player.playing, f"{word} is heard by the player")
         pid = station.statuses["controller"].pid
         station.kill("controller")
-        station.until(lambda before=pid: station.statuses["controller"].pid != before, "the controller is back", 20)
+        station.until(lambda before=pid: station.statuses["controller"].pid != before, "the controller is back")
         station.blocks.clear()
         station.until(lambda: [p for _, p in station.blocks[-20:]] == [0.0] * 20, f"silence by {word}")
         assert station.ask(back)["ok"]
@@ -170,7 +170,7 @@ def test_a_long_home_and_broken_settings_are_no_hindrance(tmp_path: Path) -> Non
     (home / "config" / "settings.toml").write_text("[player\nvolume = ")
     with WholeStation(home) as station:
         station.until(station.is_up, "all five services report")
-        station.until(lambda: any(peak > AUDIBLE for _, peak in station.blocks), "sound", 20)
+        station.until(lambda: any(peak > AUDIBLE for _, peak in station.blocks), "sound")
         aside = next((home / "config").glob("settings.toml.broken-*"))
         assert str(aside) in station.controller.note
         assert station.ask("volume", "44")["ok"]

@@ -49,7 +49,7 @@ def test_surprise_and_programme_choose_prompts_of_their_own(station: WholeStatio
 def test_the_sleep_timer_fades_to_silence_and_start_wakes_the_station(station: WholeStation) -> None:
     assert station.ask("sleep", "10s")["ok"]
     station.until(lambda: station.controller.sleep_s is not None, "the timer is shown")
-    station.until(lambda: station.controller.stopped, "it has run out", 30)
+    station.until(lambda: station.controller.stopped, "it has run out")
     station.blocks.clear()
     station.until(lambda: [peak for _, peak in station.blocks[-50:]] == [0.0] * 50, "silence")
     assert station.ask("start")["ok"]

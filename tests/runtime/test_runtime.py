@@ -20,7 +20,8 @@ from shared.paths import Paths
 from shared.runtime.service import ServiceLoop, StatusReporter
 from shared.topology import RECEIPTS
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
+"""Only a hang lasts so long, on a machine that is busy with everything else too."""
 
 
 def test_timers_fire_in_order_and_again(paths: Paths) -> None:
@@ -114,7 +115,7 @@ def test_a_status_that_follows_the_work_goes_out_on_change_and_is_not_looked_at_
     loop.run()
     told_at, last = sent[-1]
     assert last.state == AnalyzerStatus(accepted=3)
-    assert told_at - changed_at[-1] < 0.2
+    assert told_at - changed_at[-1] < 0.4  # the loop ends soon after, and the next status is due later still
     assert looks[0] <= 5
 
 

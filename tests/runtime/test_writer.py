@@ -18,7 +18,8 @@ from shared.errors import OutputError
 from shared.units import TAP_BLOCK, Audio
 from tests.unit.player.material import at_once, loaded, loop, wanted
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
+"""Only a hang lasts so long, on a machine that is busy with everything else too."""
 LOOP = loaded(loop("a", bars=1), 1)
 
 

@@ -202,11 +202,11 @@ def _rendered(first: Loop, second: Loop, style: str) -> tuple[Plan, Audio, Audio
     return plan, render_transition(plan, one, second, other), one, other
 
 
-PAIRS = [(100.0, 105.0), (92.0, 88.0), (70.0, 138.0), (150.0, 76.0), (120.0, 120.0)]
+PAIRS = [(150.0, 157.5), (138.0, 132.0), (105.0, 207.0), (225.0, 114.0), (180.0, 180.0)]
 
 
 def _pair(bpm: float, other: float) -> tuple[Loop, Loop]:
-    return _loop("a", bpm, 4 if bpm < 140 else 8), _loop("b", other, 4 if other < 130 else 8)
+    return _loop("a", bpm, 4 if bpm < 210 else 8), _loop("b", other, 4 if other < 195 else 8)
 
 
 @pytest.mark.parametrize(("bpm", "other"), PAIRS)
