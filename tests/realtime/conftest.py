@@ -28,4 +28,4 @@ def jack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jack]:
         monkeypatch.setenv(name, value)
     made.start()
     yield made
-    made.kill()
+    made.stop()

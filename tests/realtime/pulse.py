@@ -64,6 +64,11 @@ class Pulse:
             timeout=_WAIT_S,
         )
 
+    def freeze(self, *, thaw: bool = False) -> None:
+        """Have the server stand still as it is; or go on."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGCONT if thaw else signal.SIGSTOP)
+
     def kill(self) -> None:
         if self._server is not None:
             self._server.send_signal(signal.SIGKILL)

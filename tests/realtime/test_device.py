@@ -129,6 +129,22 @@ def test_a_device_that_is_lost_is_found_again_and_nobody_notices(station: Statio
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_a_sound_server_that_stood_still_is_given_more_to_wait_with(station: Station, pulse: Pulse) -> None:
+    _, queue = _material(station)
+    station.paths.wanted_file.write_bytes(encode(wanted(1, queue=queue, min_duration_s=300.0)))
+    station.start()
+    station.until(lambda: station.statuses and station.statuses[-1].driver == "pulse", "the sound device")
+    station.until(lambda: len(station.blocks) > 250, "five seconds of sound")  # a null sink takes two to begin
+    before = station.statuses[-1]
+    thawed = time.monotonic() + 1.0 + before.latency_s
+    pulse.freeze()
+    station.until(lambda: time.monotonic() > thawed, "a second in which nothing is taken")
+    pulse.freeze(thaw=True)
+    station.until(lambda: station.statuses[-1].underruns > before.underruns, "the break to be counted")
+    station.until(lambda: station.statuses[-1].latency_s > 1.5 * before.latency_s, "the greater latency")
+    assert station.statuses[-1].driver == "pulse"
+
+
 def test_a_device_that_comes_later_is_taken_up(station: Station, pulse: Pulse) -> None:
     pulse.kill()
     _, queue = _material(station)

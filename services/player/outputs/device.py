@@ -28,7 +28,7 @@ _PROPERTIES = (
     'media.name="INFINI LOOP" media.role=music'
 )
 _SETTLING_S = 0.5
-"""A stream that begins reports underruns of its own making."""
+"""A stream that begins reports underruns of its own making: for so long after the first block that had to wait."""
 _GONE_S = 1.0
 """A JACK server that takes nothing for so long is gone."""
 _COUNTED = ("pulse", "alsa", "jack")
@@ -93,7 +93,8 @@ class DeviceOutput:
             # For JACK, PortAudio tells only of the server's own latency, not of what it keeps for it.
             kept = float(self._stream.latency) if found.driver != "jack" else self._room / STATION_RATE
             self._latency_s = max(kept, TAP_BLOCK / STATION_RATE)
-            self._began = self._written = time.monotonic()
+            self._settled: float | None = None
+            self._written = time.monotonic()
             return
         raise OutputError(_why_none(driver, device, failures))
 
@@ -104,18 +105,22 @@ class DeviceOutput:
     def write(self, block: Audio) -> bool:
         if self._stream is None:
             raise OutputError("The sound device is closed.")
-        late = time.monotonic() - self._written > self._latency_s
+        begun = time.monotonic()
         try:
-            if self.driver in _COUNTED:
-                late = late or self._stream.write_available >= self._room  # nothing waits: it ran dry
+            # Nothing waits any more: it ran dry.
+            dry = self.driver in _COUNTED and self._stream.write_available >= self._room
             if self.driver == "jack":
                 self._wait_for_room(len(block))
             broke = self._stream.write(block)
         except self._errors as error:
             raise OutputError(f"The sound device {self.description} was lost ({_said(error)}).") from error
-        self._written = time.monotonic()
-        # PortAudio's own flag misses most breaks; the time between two writes misses none that was measured.
-        return self._written - self._began < _SETTLING_S or not (late or broke)
+        before, self._written = self._written, time.monotonic()
+        if self._settled is None and self._written - begun > 0.5 * TAP_BLOCK / STATION_RATE:
+            self._settled = self._written + _SETTLING_S
+        # PortAudio's own flag misses most breaks; the time from one block's end to the next misses none that was
+        # measured, whether this process stood still or the sound server, on which a write then waits.
+        late = self._written - before > self._latency_s
+        return self._settled is None or self._written < self._settled or not (late or dry or broke)
 
     def _wait_for_room(self, frames: int) -> None:
         """Until the JACK server would take so many: for one that is gone a write would wait, and closing as well."""
