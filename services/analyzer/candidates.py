@@ -24,8 +24,11 @@ FAR: Final = 0.5
 """What the surroundings near and far count; together they make up a distance."""
 UNHEARD: Final = 0.9
 """Distance of a moment beyond the clip's ends: almost a random one."""
-ALIKE: Final = 2.0
+ALIKE: Final = 5.0
 """What it counts, for where to start, how unlike the music near start and end is: the mean of the distance itself."""
+CLOSE_S: Final = 0.05
+CLOSE: Final = 0.4
+"""What the same counts, besides, right at the seam, where a change that is not the music's own is heard most."""
 LEVEL: Final = 0.12
 """What a decibel's difference of level counts there, besides."""
 GAP_DB: Final = 40.0
@@ -98,7 +101,8 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     cost[:, :2] += 1
     cost[np.arange(rows)[None, :] >= (count - lags)[:, None]] = np.inf
     # Which length is best, the squares tell; of its starts, the one where the ear finds least that differs.
-    alike = ALIKE * _around(np.cumsum(np.sqrt(apart), axis=1), near, far, rows) + LEVEL * steps
+    plain, close = np.cumsum(np.sqrt(apart), axis=1), max(1, round(CLOSE_S * features.rate))
+    alike = ALIKE * _around(plain, near, far, rows) + CLOSE * _around(plain, close, far, rows) + LEVEL * steps
     starts = (cost + alike).argmin(axis=1)
     found = [
         Candidate(int(start), int(lag), float(cost[row, start]), float(distance[row, start]) / (NEAR + FAR))
