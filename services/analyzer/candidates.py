@@ -24,13 +24,15 @@ FAR: Final = 0.5
 """What the surroundings near and far count; together they make up a distance."""
 UNHEARD: Final = 0.9
 """Distance of a moment beyond the clip's ends: almost a random one."""
-ALIKE: Final = 5.0
-"""What it counts, for where to start, how unlike the music near start and end is: the mean of the distance itself."""
+ALIKE: Final = 2.0
+"""What it counts, for where to start, how unlike the music near start and end is: mean of the distance, and level."""
+ALIKE_AT_SEAM: Final = 5.0
+"""What it counts once the length is known."""
 CLOSE_S: Final = 0.05
 CLOSE: Final = 0.4
 """What the same counts, besides, right at the seam, where a change that is not the music's own is heard most."""
-LEVEL: Final = 0.12
-"""What a decibel's difference of level counts there, besides."""
+LEVEL: Final = 0.06
+"""What a decibel's difference of level adds to it."""
 GAP_DB: Final = 40.0
 LIGHT: Final = 0.25
 """Of a strong onset; how strong one is that hides a seam best."""
@@ -51,10 +53,13 @@ class Candidate:
     """A start and a length in feature frames, and what is against them (lower is better)."""
 
     start: int
+    """Where the length is judged."""
+    seam: int
+    """Where a loop of this length had best start."""
     lag: int
     cost: float
     distance: float
-    """Of the music around the start from the music around the end: 0 the same, 1 random."""
+    """Of the music around the seam from the music around the end: 0 the same, 1 random."""
 
 
 def lag_merits(features: Features, repetition: Doubles, rhythm: Doubles, pulse: Pulse | None) -> Doubles:
@@ -102,11 +107,12 @@ def find_candidates(features: Features, merits: Doubles, shortest: int, longest:
     cost[np.arange(rows)[None, :] >= (count - lags)[:, None]] = np.inf
     # Which length is best, the squares tell; of its starts, the one where the ear finds least that differs.
     plain, close = np.cumsum(np.sqrt(apart), axis=1), max(1, round(CLOSE_S * features.rate))
-    alike = ALIKE * _around(plain, near, far, rows) + CLOSE * _around(plain, close, far, rows) + LEVEL * steps
-    starts = (cost + alike).argmin(axis=1)
+    unlike = _around(plain, near, far, rows) + LEVEL * steps
+    starts = (cost + ALIKE * unlike).argmin(axis=1)
+    seams = (cost + ALIKE_AT_SEAM * unlike + CLOSE * _around(plain, close, far, rows)).argmin(axis=1)
     found = [
-        Candidate(int(start), int(lag), float(cost[row, start]), float(distance[row, start]) / (NEAR + FAR))
-        for row, (start, lag) in enumerate(zip(starts, lags, strict=True))
+        Candidate(int(start), int(seam), int(lag), float(cost[row, start]), float(distance[row, seam]) / (NEAR + FAR))
+        for row, (start, seam, lag) in enumerate(zip(starts, seams, lags, strict=True))
     ]
     return sorted(found, key=lambda candidate: candidate.cost)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -197,7 +197,8 @@ def _rank(study: Study, candidates: list[Candidate], shortest: int) -> list[tupl
 
 
 def _judge(study: Study, cost: float, candidate: Candidate, aligned: Aligned, shortest: int) -> _Judged:
-    start, end = settle(study.sound, study.onsets, aligned, shortest)
+    place = min(round(candidate.seam * study.features.hop), study.sound.frames - aligned.length)
+    start, end = settle(study.sound, study.onsets, replace(aligned, start=place), shortest)
     excess = measure(study.sound, start, end, round(SHORT_SEAM_S * study.sound.rate))
     # A bad seam speaks against a candidate, but not for one that is no whole number of bars.
     worse = 0.05 * max(0.0, excess.change_db - 1.0) + 0.04 * max(0.0, excess.step_db - 0.5)
