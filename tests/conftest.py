@@ -14,6 +14,8 @@ from shared.paths import Paths
 
 # All processes of the tests share the kernels that librosa has compiled: anew they cost each station half a minute.
 os.environ["NUMBA_CACHE_DIR"] = ""
+# Several tests run at once: more threads in the linear algebra would only take them from one another.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 # Where the tests were begun in the background of a shell, Ctrl-C is ignored by them and by all that they begin.
 signal.signal(signal.SIGINT, signal.default_int_handler)

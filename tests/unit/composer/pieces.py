@@ -13,12 +13,23 @@ STYLES = sorted(builtin())
 PIECE = Asked(piece=True)
 
 
-@cache
 def planned(prompt: str, seed: int = 1, asked: Asked = PIECE) -> Plan:
+    return _planned(prompt, seed, asked)
+
+
+def piece(prompt: str, seed: int = 1, asked: Asked = PIECE) -> Score:
+    return _composed(prompt, seed, asked)
+
+
+# Kept by all three, so that a default and the same value that is said are one.
+
+
+@cache
+def _planned(prompt: str, seed: int, asked: Asked) -> Plan:
     return make_plan(prompt, seed, builtin(), asked)
 
 
 @cache
-def piece(prompt: str, seed: int = 1, asked: Asked = PIECE) -> Score:
-    plan = planned(prompt, seed, asked)
+def _composed(prompt: str, seed: int, asked: Asked) -> Score:
+    plan = _planned(prompt, seed, asked)
     return compose(plan, builtin()[plan.style])

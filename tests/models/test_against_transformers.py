@@ -18,7 +18,7 @@ from services.generator.backends.musicgen.runtime import open_session
 from services.generator.backends.musicgen.sampling import DelayedSequence, guide
 from services.generator.backends.musicgen.text import CrossStates, encode_prompt
 from tests.golden.make_musicgen import EVERY, HEARD, IDS
-from tests.unit.musicgen.conftest import Case
+from tests.models.conftest import Case
 
 
 def cross_of(case: Case) -> CrossStates:
