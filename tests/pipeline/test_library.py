@@ -65,7 +65,7 @@ def test_a_second_after_the_change_back_returns_and_hold_stays(station: WholeSta
     station.until(lambda: station.playing.loop_id == before, "the song before")
     _, now = change(station)
     assert station.ask("hold", "on")["ok"]
-    station.watch(20.0)  # more than a song's time
+    station.watch(16.0)  # more than a song's time
     assert station.playing.loop_id == now
     assert station.ask("hold", "off")["ok"]
     station.until(lambda: station.playing.loop_id != now, "songs change again")
