@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from services.player.engine import Engine
 from services.player.librarian import Librarian
-from services.player.samples import Pool
+from services.player.samples import CHUNK, Pool
 from services.player.store import load_loop, load_transition
 from services.player.writer import Writer
 from shared.errors import AudioFileError
@@ -58,12 +58,12 @@ class Reading:
         self._librarian.want(wanted)
 
     def receive(self, loop: Loop) -> None:
-        """A loop from the analyzer."""
+        """A loop from the analyzer: read at once where there is room for it, else when its turn comes."""
         if loop.loop_id in self._writer.report.held:
             self._receipt(LoopLoaded(loop_id=loop.loop_id))
         elif not self._librarian.receive(loop):
             self._receipt(LoopRefused(loop_id=loop.loop_id, reason="It was made for an earlier prompt."))
-        else:
+        elif loop.frames <= self._pool.free * CHUNK:
             self._load(loop)
 
     def transition(self, transition: Transition) -> None:
