@@ -9,7 +9,7 @@ from shared.messages import Wanted
 from shared.music import Loop
 from shared.units import STATION_RATE
 
-ROOM_FRAMES = 144 * STATION_RATE
+ROOM_FRAMES = 136 * STATION_RATE
 """For all loops together, at most; with it the process stays under 110 MB (benchmarks/results/player.md)."""
 AT_LEAST = 2
 """The one that sounds and the next are held whatever their size."""
