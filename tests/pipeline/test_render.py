@@ -14,8 +14,8 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from tests.files.controller.saved import tagged
 from tests.pipeline.whole import QUICK, ROOT
-from tests.unit.controller.saved import tagged
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from shared.units import STATION_RATE, Audio
+from tests.files.controller.saved import TILERS, loop_points, tagged
 from tests.pipeline.whole import WholeStation
-from tests.unit.controller.saved import TILERS, loop_points, tagged
 
 CHANGED = 6
 """Seconds after which nothing of the song before is heard any more."""

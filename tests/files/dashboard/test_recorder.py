@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.controller.cli.heard import last_heard, parse_length
+from services.controller.cli.heard import last_heard
 from services.dashboard.recorder import Recorder, songs_of
 from shared.audio_files import snap_to_grid
-from shared.errors import InfiniLoopError, UsageError
+from shared.errors import InfiniLoopError
 from shared.heard import Song, look_into, pieces, read_piece, write_piece
 from shared.messages import ControllerStatus, PlayerStatus
 from shared.music import Loop, Recipe
@@ -151,16 +151,3 @@ def test_nothing_heard_is_one_sentence(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(InfiniLoopError, match="heard_minutes"):
             last_heard(folder, 10.0, time.time())
-
-
-@pytest.mark.parametrize(
-    ("words", "seconds"), [("10m", 600), ("90s", 90), ("1m30s", 90), ("1h", 3_600), ("2.5 min", 150), ("1M", 60)]
-)
-def test_lengths_of_time(words: str, seconds: float) -> None:
-    assert parse_length(words) == seconds
-
-
-@pytest.mark.parametrize("words", ["", "10", "ten", "-5m", "5m x", "0s", "25h", "m", "1e3s", "nan s"])
-def test_what_is_no_length_of_time_is_one_sentence(words: str) -> None:
-    with pytest.raises(UsageError, match="--last"):
-        parse_length(words)

@@ -18,7 +18,7 @@ from shared.messages import ClipAccepted, PlayerStatus, Status
 from shared.music import Loop, Recipe
 from shared.paths import Paths
 from tests.unit.controller.conftest import House, a_loop, jobs, of
-from tests.unit.controller.test_desk import Counter
+from tests.unit.controller.counter import Counter
 
 RECIPE = Recipe(
     prompt="rain",

@@ -17,8 +17,8 @@ from services.controller.saving.tags import file_name, short_key
 from shared.errors import AudioFileError, StoreError, UsageError
 from shared.music import Loop
 from shared.units import Audio
+from tests.files.controller.saved import FORMATS, FRAMES, saved
 from tests.full_disk import full_disk
-from tests.unit.controller.saved import FORMATS, FRAMES, saved
 
 
 def test_a_file_that_is_there_is_kept_unless_forced(loop: Loop, folder: Path) -> None:
