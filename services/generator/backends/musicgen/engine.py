@@ -31,6 +31,7 @@ from services.generator.backends.musicgen.sampling import Codes, DelayedSequence
 from services.generator.backends.musicgen.shape import Shape
 from services.generator.backends.musicgen.text import CrossStates, encode_prompt, open_tokenizer, tokens
 from shared.errors import BackendError
+from shared.runtime import memory
 
 _PROMPTS: Final = 4
 """Prompts whose cross states are kept: a station asks for the same one again and again."""
@@ -101,8 +102,9 @@ class Engine:
         if prompt in self._prompts:
             self._prompts.move_to_end(prompt)
             return self._prompts[prompt]
-        session = open_session(self._folder / "prompt.onnx", self._threads, self._device)
-        with watch.options() as options:
+        # Each matrix is spelt out in float32 for its one multiplication: on new pages each time it takes twice as long.
+        with memory.in_one_piece(), watch.options() as options:
+            session = open_session(self._folder / "prompt.onnx", self._threads, self._device)
             states = encode_prompt(session, tokens(self._tokenizer, prompt, self.shape), self.shape, options)
         self._prompts[prompt] = states
         while len(self._prompts) > _PROMPTS:
