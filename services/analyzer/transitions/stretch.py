@@ -49,12 +49,13 @@ def stretched(read: Callable[[int, int], Audio], times: Times, frames: int) -> A
         at = int(start) - lowest
         here: NDArray[np.complex128] = np.fft.rfft(source[at : at + SIZE] * window, axis=0)
         middle: NDArray[np.complex128] = here.sum(axis=1)
-        energy = float((np.abs(middle[SIZE // 48 :]) ** 2).sum())
+        size = np.abs(middle)
+        energy = float((size[SIZE // 48 :] ** 2).sum())
         if turned is None or energy > _ATTACK * before + 1e-9:
             spun = here
         else:
             back: NDArray[np.complex128] = np.fft.rfft(both[at - HOP : at - HOP + SIZE] * window[:, 0])
-            spun = here * _locked(middle, back, turned)[:, None]
+            spun = here * _locked(size, back, turned)[:, None]
         before = energy
         turned = spun.sum(axis=1)
         out[number * HOP : number * HOP + SIZE] += np.fft.irfft(spun, SIZE, axis=0).astype(np.float32) * window
@@ -64,19 +65,17 @@ def stretched(read: Callable[[int, int], Audio], times: Times, frames: int) -> A
 
 
 def _locked(
-    here: NDArray[np.complex128], back: NDArray[np.complex128], turned: NDArray[np.complex128]
+    size: NDArray[np.floating], back: NDArray[np.complex128], turned: NDArray[np.complex128]
 ) -> NDArray[np.complex128]:
     """The rotation of each bin: that of the peak of the spectrum in whose region it lies."""
-    size = np.abs(here)
     peaks = np.flatnonzero(
         (size[2:-2] > size[1:-3]) & (size[2:-2] > size[:-4]) & (size[2:-2] >= size[3:-1]) & (size[2:-2] >= size[4:])
     )
     if not len(peaks):
-        return np.ones(len(here), np.complex128)
+        return np.ones(len(size), np.complex128)
     peaks += 2
     # The phase to have: the last one sounded, and the advance that the source made over one hop.
     phase = turned[peaks] * np.conj(back[peaks])
     turn = phase / np.maximum(np.abs(phase), 1e-20)
     borders = (peaks[1:] + peaks[:-1] + 1) // 2
-    region = np.searchsorted(borders, np.arange(len(here)), side="right")
-    return np.asarray(turn[region], np.complex128)
+    return np.repeat(turn.astype(np.complex128), np.diff(borders, prepend=0, append=len(size)))

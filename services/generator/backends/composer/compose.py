@@ -8,6 +8,7 @@ out of the first. Every section is a turn of chords that leads back, so they fol
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final, assert_never
 
 import msgspec
@@ -213,7 +214,7 @@ def _played(draft: _Draft, piece: _Piece) -> SectionScore:
                 percussion=player is None,
             )
         )
-        parts.append(_part(name, player, ensemble, tuple(sorted(played, key=lambda note: (note.start, note.pitch)))))
+        parts.append(_part(name, player, ensemble, tuple(sorted(played, key=attrgetter("start", "pitch")))))
     # Drums alone have no chords, whatever the drummer thinks of: none are claimed.
     sounding = any(player.layer.role != "texture" for player in ensemble.players)
     changes = passage.changes if sounding else ()

@@ -7,6 +7,7 @@ of 3/4 and 6/8 twelve, of 7/8 fourteen.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from services.generator.backends.composer.score import Meter
@@ -37,11 +38,13 @@ def parse_meter(text: str) -> Meter | None:
     return Meter(int(match[1]), int(match[2]))
 
 
+@cache
 def steps(meter: Meter) -> int:
     """Sixteenths in a bar."""
     return meter.beats * 16 // meter.unit
 
 
+@cache
 def beat_steps(meter: Meter) -> tuple[int, ...]:
     """The felt beats of a bar, in sixteenths: 6/8 has two of six, 7/8 goes 2 + 2 + 3 eighths."""
     if meter.unit == 4:
@@ -51,6 +54,7 @@ def beat_steps(meter: Meter) -> tuple[int, ...]:
     return (4,) * ((meter.beats - 3) // 2) + (6,)
 
 
+@cache
 def beat_starts(meter: Meter) -> tuple[int, ...]:
     """The step at which each felt beat begins."""
     starts, at = [], 0
@@ -60,6 +64,7 @@ def beat_starts(meter: Meter) -> tuple[int, ...]:
     return tuple(starts)
 
 
+@cache
 def weight(step: int, meter: Meter) -> float:
     """How strong a step of the bar is: 1 the downbeat, 0.8 its middle, 0.6 a beat, 0.35 an eighth, 0.15 a sixteenth."""
     starts = beat_starts(meter)

@@ -38,12 +38,12 @@ class Passage:
     energy: float
     changes: tuple[Change, ...]
 
-    @property
+    @cached_property
     def bar(self) -> float:
         """Length of a bar in quarter notes."""
         return self.meter.quarters
 
-    @property
+    @cached_property
     def length(self) -> float:
         return self.bars * self.bar
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from operator import attrgetter
 
 from services.generator.backends.composer.passage import Passage
 from services.generator.backends.composer.score import Meter, Note
 
 
-def swung(time: float, swing: float, unit: int, meter: Meter) -> float:
+def _swings(swing: float, unit: int, meter: Meter) -> bool:
+    """Whether anything is swung: metres of three-eighths beats have no pairs and stay straight."""
+    return swing != 0.5 and not (meter.unit == 8 and (unit == 8 or meter.beats % 3 == 0))
+
+
+def _swung(time: float, swing: float, unit: int) -> float:
     """Where a time falls when pairs of eighths or sixteenths are swung.
 
-    ``swing`` is the share of the pair that its first note takes: 0.5 is straight, 0.667 a triplet. Metres of
-    three-eighths beats have no pairs and stay straight.
+    ``swing`` is the share of the pair that its first note takes: 0.5 is straight, 0.667 a triplet.
     """
-    if swing == 0.5 or (meter.unit == 8 and (unit == 8 or meter.beats % 3 == 0)):
-        return time
     pair = 1.0 if unit == 8 else 0.5
     whole, part = divmod(time, pair)
     half = pair / 2
@@ -45,21 +48,26 @@ def perform(
     """
     per_ms = bpm / 60_000
     spread = human_ms * per_ms * (0.5 if percussion else 1.0)
+    late = late_ms * per_ms
+    uneven = min(1.0, human_ms / 4)
+    level = 0.82 + 0.2 * passage.energy
+    swings = _swings(swing, swing_on, passage.meter)
     moments: dict[float, float] = {}
     played = []
-    for note in sorted(notes, key=lambda note: (note.start, note.pitch)):
-        moment = round(note.start, 2)
+    for note in sorted(notes, key=attrgetter("start", "pitch")):
+        written = note.start
+        moment = round(written, 2)
         if moment not in moments:
             moments[moment] = max(-2.0, min(2.0, rng.gauss(0, 1))) * spread
-        start = swung(note.start, swing, swing_on, passage.meter)
-        end = swung(note.start + note.length, swing, swing_on, passage.meter)
+        start, end = written, written + note.length
+        if swings:
+            start, end = _swung(start, swing, swing_on), _swung(end, swing, swing_on)
         tight = 0.3 if percussion and note.pitch == 36 else 1.0
-        late = late_ms * per_ms if note.start > 0 or late_ms > 0 else 0.0
         # The first moment of a section is where loops meet: nobody is early there.
-        shift = moments[moment] * tight + late
-        shift = max(0.0, shift) if note.start < 0.05 and not percussion else shift
-        gain = _arch(note.start, passage, dynamics) * (0.82 + 0.2 * passage.energy)
-        velocity = note.velocity * gain * (1 + rng.uniform(-0.05, 0.05) * min(1.0, human_ms / 4))
+        shift = moments[moment] * tight + (late if written > 0 or late > 0 else 0.0)
+        shift = max(0.0, shift) if written < 0.05 and not percussion else shift
+        gain = _arch(written, passage, dynamics) * level
+        velocity = note.velocity * gain * (1 + rng.uniform(-0.05, 0.05) * uneven)
         played.append(Note(start + shift, max(0.04, end - start), note.pitch, max(0.03, min(1.0, velocity))))
     return played
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.generator.backends.composer.score import Note, Score
 
@@ -22,11 +22,30 @@ def events(parts: Mapping[str, Iterable[Note]]) -> Events:
     return {key: tuple(sorted(starts)) for key, starts in found.items()}
 
 
-def overlap(first: Events, second: Events) -> float:
-    """The share of all strokes of either that both have (Jaccard's index); two empty ones are the same."""
+class Tally(NamedTuple):
+    """What a comparison counts; those of different parts add up to that of the whole."""
+
+    total: int
+    """Strokes of either."""
+    shared: int
+    """Strokes of one that the other has too."""
+
+
+def tally(first: Events, second: Events) -> Tally:
     total = sum(map(len, first.values())) + sum(map(len, second.values()))
-    shared = sum(_matches(starts, second.get(key, ())) for key, starts in first.items())
+    return Tally(total, sum(_matches(starts, second.get(key, ())) for key, starts in first.items()))
+
+
+def likeness(tallies: Iterable[Tally]) -> float:
+    """The share of all strokes of either that both have (Jaccard's index); two empty ones are the same."""
+    total = shared = 0
+    for here in tallies:
+        total, shared = total + here.total, shared + here.shared
     return shared / (total - shared) if total else 1.0
+
+
+def overlap(first: Events, second: Events) -> float:
+    return likeness((tally(first, second),))
 
 
 def _matches(first: tuple[float, ...], second: tuple[float, ...]) -> int:
@@ -40,10 +59,6 @@ def _matches(first: tuple[float, ...], second: tuple[float, ...]) -> int:
         else:
             there += 1
     return count
-
-
-def relation(first: Mapping[str, Iterable[Note]], second: Mapping[str, Iterable[Note]]) -> float:
-    return overlap(events(first), events(second))
 
 
 def piece_events(score: Score, only: frozenset[str] | None = None) -> Events:

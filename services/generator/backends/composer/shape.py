@@ -65,4 +65,8 @@ def stopped(notes: Mapping[str, list[Note]], tacet: set[str], stop: float, passa
 
 
 def _until(notes: list[Note], end: float) -> list[Note]:
-    return [replace(note, length=min(note.length, end - note.start)) for note in notes if note.start < end - 0.1]
+    return [
+        replace(note, length=end - note.start) if note.length > end - note.start else note
+        for note in notes
+        if note.start < end - 0.1
+    ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 MODES: Final[dict[str, tuple[int, ...]]] = {
@@ -78,7 +79,7 @@ _NUMERALS: Final = {"i": 0, "ii": 2, "iii": 4, "iv": 5, "v": 7, "vi": 9, "vii": 
 _ROMAN: Final = re.compile(r"^([b#]?)([iv]+|[IV]+)(.*)$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chord:
     """A chord as pitch classes: ``intervals`` are semitones over ``root``, ninths and above left wide."""
 
@@ -86,7 +87,7 @@ class Chord:
     intervals: tuple[int, ...]
     symbol: str
 
-    @property
+    @cached_property
     def pitches(self) -> tuple[int, ...]:
         """Pitch classes, root first."""
         return tuple((self.root + interval) % 12 for interval in self.intervals)

@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import Final
 
 from services.generator.backends.composer.passage import Passage
-from services.generator.backends.composer.relation import relation
+from services.generator.backends.composer.relation import Tally, events, likeness, tally
 from services.generator.backends.composer.score import Note
 
 KINSHIP: Final = (0.58, 0.84)
 """How much of A (of all notes that either has) A' keeps; aimed at inside 0.5–0.9."""
 
-_Voices = dict[tuple[str, int | None], list[Note]]
-"""Part, and drum where the part is the kit, to its notes."""
+_Voice = tuple[str, int | None]
+"""A part, and the drum where the part is the kit."""
+
+_Voices = dict[_Voice, list[Note]]
 
 
 def varied(
@@ -26,24 +28,27 @@ def varied(
     """
     old, new = _voices(origin), _voices(fresh)
     voices = dict(old)
+    tallies = _tallies(old, voices)
     low, high = KINSHIP
     for key in [key for key in new if not old.get(key)]:
         half = passage.bars // 2 * passage.bar if passage.bars >= 4 else 0.0
-        attempt = {**voices, key: [note for note in new[key] if note.start >= half - 0.3]}
-        if relation(_parts(old), _parts(attempt)) >= (low + high) / 2:
-            voices = attempt
+        notes = [note for note in new[key] if note.start >= half - 0.3]
+        attempt = tallies | _tallies(old, {key: notes})
+        if likeness(attempt.values()) >= (low + high) / 2:
+            voices[key], tallies = notes, attempt
     for bar in sorted(range(passage.bars), key=lambda bar: (bar % 4 != 3, bar % 4 != 1, -bar)):
         for key in old:
             # Drums change where phrases end; a time-keeper that changed in mid-phrase would be a mistake.
             if key[1] is not None and bar % 4 != 3:
                 continue
-            attempt = {**voices, key: _with_bar(voices[key], new.get(key, []), bar, passage.bar)}
-            near = relation(_parts(old), _parts(attempt))
+            notes = _with_bar(voices[key], new.get(key, []), bar, passage.bar)
+            attempt = tallies | _tallies(old, {key: notes})
+            near = likeness(attempt.values())
             if near >= low:
-                voices = attempt
+                voices[key], tallies = notes, attempt
             if low <= near <= (low + high) / 2:
                 return _parts(voices)
-    if relation(_parts(old), _parts(voices)) > high:
+    if likeness(tallies.values()) > high:
         voices = _nearest(old, voices, new, passage)
     return _parts(voices)
 
@@ -58,7 +63,12 @@ def _nearest(old: _Voices, voices: _Voices, new: _Voices, passage: Passage) -> _
         attempts.append({**voices, key: first + [note for note in new.get(key, []) if note.start >= half]})
         later = [replace(note, start=note.start + 1) for note in notes if half <= note.start < passage.length - 1]
         attempts.append({**voices, key: first + later})
-    return min(attempts, key=lambda attempt: abs(relation(_parts(old), _parts(attempt)) - aim))
+    return min(attempts, key=lambda attempt: abs(likeness(_tallies(old, attempt).values()) - aim))
+
+
+def _tallies(old: _Voices, voices: _Voices) -> dict[_Voice, Tally]:
+    """How much of A's voices these keep, each by itself: an attempt that changes one has only that one compared."""
+    return {key: tally(events({key[0]: old.get(key, ())}), events({key[0]: notes})) for key, notes in voices.items()}
 
 
 def _voices(parts: Mapping[str, list[Note]]) -> _Voices:

@@ -6,9 +6,9 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Collection
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -83,12 +83,28 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[^\w#/.,+]|_", " ", bare).split())
 
 
+_WORD: Final = re.compile(r"[\w#]+")
+
+
 @cache
-def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
+def _pattern(phrases: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """The words with which the phrases begin, and what matches them."""
     longest_first = sorted({plain(phrase) for phrase in phrases}, key=lambda phrase: (-len(phrase), phrase))
-    return re.compile(r"(?<![\w#])(?:" + "|".join(re.escape(phrase) for phrase in longest_first) + r")(?![\w#])")
+    whole = re.compile(r"(?<![\w#])(?:" + "|".join(re.escape(phrase) for phrase in longest_first) + r")(?![\w#])")
+    return frozenset(word for phrase in longest_first for word in _WORD.findall(phrase)[:1]), whole
+
+
+@lru_cache(maxsize=16)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text))
 
 
 def find(phrases: tuple[str, ...], text: str) -> list[tuple[int, int]]:
-    """Where any of the phrases stands in plain text, as spans of characters, longest phrase first at each place."""
-    return [match.span() for match in _pattern(phrases).finditer(text)] if phrases else []
+    """Where any of the phrases stands in plain text, as spans of characters, longest phrase first at each place.
+
+    A prompt is asked for hundreds of sets of phrases, and has few words: most sets begin with none of them.
+    """
+    if not phrases:
+        return []
+    beginnings, whole = _pattern(phrases)
+    return [] if beginnings.isdisjoint(_words(text)) else [match.span() for match in whole.finditer(text)]
