@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.controller.library.budget import Stored, surplus
@@ -14,6 +14,7 @@ stored = st.builds(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(stored, unique_by=lambda each: each.loop_id), st.integers(0, 200), st.integers(0, 99), st.integers(0, 99)
 )

@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.controller.choice import (
@@ -39,6 +39,7 @@ def test_keys_are_neighbours_as_on_the_wheel(first: str, second: str, distance: 
     assert key_distance(first, second) == distance
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(KEYS), st.integers())
 def test_a_neighbour_is_at_most_a_step_away(key: str, seed: int) -> None:
     found = neighbour(key, Random(seed))
@@ -46,11 +47,13 @@ def test_a_neighbour_is_at_most_a_step_away(key: str, seed: int) -> None:
     assert key_distance(key, found) <= 1.5
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(40, 200), st.floats(0.95, 1.05), st.sampled_from([0.5, 1, 2]))
 def test_halves_and_doubles_of_a_tempo_fit(bpm: float, off: float, factor: float) -> None:
     assert tempo_distance(bpm, bpm * off * factor) <= TEMPO_TOLERANCE
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(50, 180), st.sampled_from(KEYS), st.integers())
 def test_what_is_asked_for_fits_what_plays(bpm: float, key: str, seed: int) -> None:
     asked_bpm, asked_key = ask_for(a_loop("a", bpm=bpm, key=key), "calm rain", Random(seed))

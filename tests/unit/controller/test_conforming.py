@@ -16,7 +16,7 @@ PASS = 2 * STATION_RATE
 
 
 @given(st.floats(40, 220), st.integers(1, 16), st.sampled_from([2, 3, 3.5, 4, 6]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_length_is_that_of_a_whole_tempo_to_the_sample(bpm: float, bars: int, quarters: float) -> None:
     frames = round(bars * quarters * 60 / bpm * STATION_RATE)
     told = conformed(frames, STATION_RATE, bpm)
@@ -36,39 +36,38 @@ def test_a_loop_at_a_whole_tempo_stays_as_it_is() -> None:
     assert conform(one, told.frames) is one
 
 
-@pytest.mark.parametrize("ratio", [1.0012, 0.9988, 1.008, 0.992])
+@pytest.mark.parametrize("ratio", [1.0012, 0.992])
 def test_a_conformed_loop_keeps_its_pitch_its_beats_and_its_seam(ratio: float) -> None:
-    """A chord that fits the loop, with a click on each beat."""
-    frames, beats = 8 * STATION_RATE // 2, 8
+    """A chord that fits the loop, with a click a moment after each beat: none of them hides the seam."""
+    frames, beats, late = 8 * STATION_RATE // 2, 8, 4_000
     at = np.arange(frames) / STATION_RATE
     tones = [220.0, 277.25, 329.75, 1_318.5, 2_637.0]  # whole periods in the loop
     tune = sum(0.1 * np.sin(2 * np.pi * tone * at) for tone in tones)
     clicks = np.zeros(frames)
     decay = np.exp(-np.arange(2_400) / 300)
     for beat in range(beats):
-        clicks[beat * frames // beats : beat * frames // beats + 2_400] += (
-            0.4 * decay * np.random.default_rng(1).normal(0, 1, 2_400)
-        )
+        struck = beat * frames // beats + late
+        clicks[struck : struck + 2_400] += 0.4 * decay * np.random.default_rng(1).normal(0, 1, 2_400)
     one = np.repeat((tune + 0.3 * clicks)[:, None], 2, axis=1).astype(np.float32)
     wanted = round(frames * ratio)
     made = conform(one, wanted)
     assert made.shape == (wanted, 2)
-    steps = np.abs(np.diff(np.concatenate([made, made[:2_400]])[:, 0]))
-    seam = steps[wanted - 2_400 : wanted + 2]
-    assert seam.max() <= np.abs(np.diff(np.concatenate([one, one])[:, 0])).max() * 1.2
-    hertz = np.fft.rfftfreq(1 << 19, 1 / STATION_RATE)
+    around = np.concatenate([made[-2_400:], made[:2_400]])[:, 0]
+    assert np.abs(np.diff(around)).max() <= np.abs(np.diff(tune)).max() * 1.2
+    hertz = np.fft.rfftfreq(1 << 18, 1 / STATION_RATE)
     for beat in range(beats - 1):  # an attack may begin the phases anew, so each beat by itself
-        begin = round(beat * wanted / beats) + 6_000
+        begin = round(beat * wanted / beats) + 7_000
         heard = made[begin : begin + 15_000, 0]
-        spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard)), 1 << 19))
+        spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard)), 1 << 18))
         for tone in tones:
             near = np.abs(hertz - tone) < 6
             found = hertz[near][spectrum[near].argmax()]
             assert abs(1_200 * np.log2(found / tone)) < 4.0
     for beat in range(beats):
-        stretched, struck = attack(made, round(beat * wanted / beats)), attack(one, beat * frames // beats)
-        late = int(np.correlate(stretched, struck, "full").argmax()) - (len(struck) - 1)
-        assert abs(late) < 480  # within 10 ms
+        place = beat * frames // beats + late
+        stretched, struck = attack(made, round(place * wanted / frames)), attack(one, place)
+        off = int(np.correlate(stretched, struck, "full").argmax()) - (len(struck) - 1)
+        assert abs(off) < 480  # within 10 ms
 
 
 def attack(audio: Audio, place: int) -> Audio:

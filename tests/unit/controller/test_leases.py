@@ -46,8 +46,8 @@ def test_what_never_gets_a_receipt_is_given_up_and_made_anew(house: House) -> No
     first = one_job(house)
     house.deliver(first)
     deliveries = 1
-    for _ in range(2000):
-        for job in jobs(house.ready()) + jobs(house.wait(1, alive=("w1",))):
+    for _ in range(500):
+        for job in jobs(house.ready()) + jobs(house.wait(4, alive=("w1",), step=2.0)):
             house.deliver(job)
             deliveries += job.job_id == first.job_id
         if first.job_id not in house.station.foreman.leases:
@@ -216,7 +216,7 @@ def test_progress_of_an_old_delivery_is_ignored(house: House) -> None:
     assert "40 %" in house.station.waiting
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 5)), max_size=60))
 def test_the_lease_table_balances_whatever_happens(steps: list[tuple[int, int]]) -> None:  # noqa: PLR0912
     house = House(Station(StationState(salt="5a17"), Settings(), [], 100.0))
@@ -271,4 +271,6 @@ def test_the_music_is_made_in_the_end_whatever_was_lost(house: House, loss: str)
                 continue
             house.deliver(job)
             house.accept(job)
+        if len(house.station.state.fresh) >= 2:
+            break
     assert len(house.station.state.fresh) >= 2

@@ -32,7 +32,7 @@ FIRST_TWELVE = (
 @pytest.mark.parametrize("preset", CATALOGUE.values(), ids=CATALOGUE)
 def test_the_composer_plays_what_the_preset_says(preset: Preset) -> None:
     styles = builtin()
-    plan = make_plan(preset.prompt, 7, styles, Asked(bars=8))
+    plan = make_plan(preset.prompt, 7, styles, Asked(bars=4))
     (tempo,) = re.findall(r"(\d+) bpm", preset.prompt)
     assert plan.bpm == float(tempo)
     assert understand(preset.prompt, styles).style is not None, "its words name no style"

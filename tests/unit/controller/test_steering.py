@@ -207,8 +207,9 @@ def test_no_preset_of_ours_can_be_drawn_whose_style_does_poorly_without_sampled_
     for name, preset in read_catalogue().items():
         found = draw([Surprise(name, preset.title, preset.prompt)], words, (), Random(1))
         able[name] = found is not None
-        grades = {styles[make_plan(preset.prompt, seed, styles).style].data.without_soundfont for seed in range(3)}
-        assert found is None or "weakly" not in grades, name
+        # Each of ours names its style, so that the seed has no say in it.
+        grade = styles[make_plan(preset.prompt, 1, styles).style].data.without_soundfont
+        assert found is None or grade != "weakly", name
     assert sum(able.values()) > 0.7 * len(able)
 
 

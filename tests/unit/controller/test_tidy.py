@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.controller.tidy import ORPHAN_S, CacheFile, Needs, plan
@@ -34,6 +34,7 @@ def test_a_disk_that_is_nearly_full_takes_all_but_what_is_needed() -> None:
     assert doomed == [Path("c"), Path("d")]
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.sets(st.sampled_from("abcdefgh")), st.sets(st.sampled_from("abcdefgh")), st.integers(0, 100), st.integers(0, 100)
 )

@@ -66,9 +66,16 @@ def test_a_newcomer_gets_the_last_seconds_at_once_in_whole_chunks(audience: Audi
 
 def test_who_does_not_read_is_let_go_and_the_others_stay(audience: Audience) -> None:
     slow, quick = audience.join(), audience.join()
-    for number in range(QUEUE_BYTES // FRAME + 2):
-        audience.publish(chunk(number))
-        assert heard(quick, 1) == [chunk(number)]
+    sent = [chunk(number) for number in range(QUEUE_BYTES // FRAME + 2)]
+
+    async def read() -> list[Chunk]:
+        read = []
+        for each in sent:
+            audience.publish(each)
+            read.append(await asyncio.wait_for(quick.next(), 1.0))
+        return read
+
+    assert asyncio.run(read()) == sent
     assert slow.gone.is_set()
     assert not quick.gone.is_set()
     assert (audience.count, audience.dropped) == (1, 1)

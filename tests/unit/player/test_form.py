@@ -15,7 +15,7 @@ from tests.unit.player.material import loop, sections
 BAR = 24_000
 
 
-def _longest_run(record: Loop, variation: Variation, passes: int = 60) -> int:
+def _longest_run(record: Loop, variation: Variation, passes: int = 24) -> int:
     """How often the same pass sounds in a row, moves counted as a difference; the first may begin late."""
     taken = [(one.spans, one.move) for one in (song(record, number, variation) for number in range(passes))]
     longest = run = 1
@@ -38,7 +38,7 @@ _jumps = st.lists(
 _labels = st.lists(st.sampled_from(["A", "A'", "B", "C", "fill", "break"]), min_size=2, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(jumps=_jumps, variation=st.sampled_from(["off", "light", "full"]))
 def test_with_jumps_no_pass_sounds_more_than_twice_in_a_row(jumps: list[Jump], variation: Variation) -> None:
     record = loop(frames=8 * BAR, bars=8, jumps=tuple(jump for jump in jumps if jump.source != jump.target))
@@ -46,7 +46,7 @@ def test_with_jumps_no_pass_sounds_more_than_twice_in_a_row(jumps: list[Jump], v
     assert _longest_run(record, variation) <= 2 or not usable
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(labels=_labels, variation=st.sampled_from(["off", "light", "full"]))
 def test_with_sections_no_pass_sounds_more_than_twice_in_a_row(labels: list[str], variation: Variation) -> None:
     record = loop(frames=len(labels) * 4 * BAR, sections=sections(*labels, frames=4 * BAR))

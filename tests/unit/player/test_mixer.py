@@ -50,7 +50,7 @@ def test_a_part_wraps_to_the_sample() -> None:
     assert np.array_equal(_sound(part, 2_000), np.concatenate([audio[900:], audio[100:], audio[100:], audio[100:200]]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(blocks=st.lists(st.integers(1, 9_000), min_size=1, max_size=20), seed=st.integers(0, 50))
 def test_the_same_bits_for_any_split_of_calls(blocks: list[int], seed: int) -> None:
     drawn = np.random.default_rng(seed)

@@ -14,6 +14,8 @@ from shared.audio_files import snap_to_grid
 from shared.units import Audio
 from tests.unit.player.material import noise
 
+AUDIO = noise(2 * CHUNK + 100)
+
 
 def _read(samples: Samples, start: int, count: int) -> Audio:
     out = np.empty((count, 2), np.float32)
@@ -21,7 +23,7 @@ def _read(samples: Samples, start: int, count: int) -> Audio:
     return out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     bits=st.sampled_from([16, 24]),
@@ -33,15 +35,14 @@ def test_any_stretch_reads_back_bit_for_bit(seed: int, bits: int, start: int, co
     assert np.array_equal(_read(Samples.of(audio), start, count), audio[start : start + count])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(1, 2 * CHUNK + 99), max_size=6))
 def test_however_it_is_written_the_same_is_read(cuts: list[int]) -> None:
-    audio = noise(2 * CHUNK + 100)
-    samples = Samples(len(audio))
-    places = sorted({0, *cuts, len(audio)})
+    samples = Samples(len(AUDIO))
+    places = sorted({0, *cuts, len(AUDIO)})
     for start, stop in itertools.pairwise(places):
-        samples.write(audio[start:stop], start)
-    assert np.array_equal(samples.audio(), audio)
+        samples.write(AUDIO[start:stop], start)
+    assert np.array_equal(samples.audio(), AUDIO)
 
 
 def test_both_ends_of_the_grid() -> None:
