@@ -20,8 +20,6 @@ MAPPED_FROM = 4 << 20
 MOST_FROM_HEAP = 32 << 20
 """Bytes; the largest threshold that glibc takes."""
 ARENAS = 2
-_NEVER: Final = (1 << 31) - 1
-"""As a threshold for giving back the heap's end."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _MAPS: Final = Path("/proc/self/maps")
 MADV_HUGEPAGE: Final = 14
@@ -42,20 +40,17 @@ def keep_flat(mapped_from: int = MAPPED_FROM) -> None:
 def in_one_piece() -> Iterator[None]:
     """Blocks taken within the ``with`` come out of the heap, one beside the other: many weights become one stretch.
 
-    Blocks that come and go within it lie on pages that are there already. What is freed of them goes back to the
-    system with ``give_back`` only.
+    What is freed of them later goes back to the system with ``give_back`` only.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         yield
         return
     mallopt(_M_MMAP_THRESHOLD, MOST_FROM_HEAP)
-    mallopt(_M_TRIM_THRESHOLD, _NEVER)
     try:
         yield
     finally:
         mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
-        mallopt(_M_TRIM_THRESHOLD, MAPPED_FROM)
 
 
 def give_back() -> None:

@@ -55,24 +55,3 @@ def test_large_pages_that_an_array_asked_for_are_not_asked_for_after_it() -> Non
     asked, behind = map(int, told.split())
     assert asked >= 1
     assert behind == 0
-
-
-_TRANSIENT = """
-import resource
-from shared.runtime import memory
-memory.keep_flat()
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20):
-        b"x" * (8 << 20)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-with memory.in_one_piece():
-    print(faults())
-print(faults())
-"""
-
-
-def test_blocks_that_come_and_go_in_one_piece_lie_on_the_same_pages() -> None:
-    told = subprocess.run([sys.executable, "-c", _TRANSIENT], capture_output=True, text=True, check=True).stdout
-    within, outside = map(int, told.split())
-    assert within < outside / 10

@@ -28,7 +28,7 @@ from shared.errors import BackendError, InfiniLoopError
 Precision = Literal["int8", "int4", "fp32"]
 PRECISIONS: Final[tuple[str, ...]] = get_args(Precision)
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Rises whenever the graphs change, so that older conversions are made anew."""
 MANIFEST: Final = "manifest.json"
 

@@ -1,7 +1,7 @@
 """The loaded model: text in, codes and sound out, one step after the other.
 
-One thread at a time. The text encoder is needed once per prompt and is given back at once; the decoder, its buffers and
-the codec stay.
+One thread at a time. Everything is loaded once and stays, the text encoder too: a new prompt waits for nothing to be
+read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from services.generator.backends.musicgen.sampling import Codes, DelayedSequence
 from services.generator.backends.musicgen.shape import Shape
 from services.generator.backends.musicgen.text import CrossStates, encode_prompt, open_tokenizer, tokens
 from shared.errors import BackendError
-from shared.runtime import memory
 
 _PROMPTS: Final = 4
 """Prompts whose cross states are kept: a station asks for the same one again and again."""
@@ -74,15 +73,14 @@ class Engine:
         self, converted: Converted, threads: int, device: Device = "cpu", window: Window | None = None
     ) -> None:
         self.shape: Shape = converted.shape
-        self._folder = converted.folder
-        self._threads, self._device = threads, device
         self._window = window or Window()
         self._tokenizer = open_tokenizer(converted.folder / TOKENIZER)
-        self._prompts: OrderedDict[str, CrossStates] = OrderedDict()
+        self._heard: OrderedDict[str, CrossStates] = OrderedDict()
         with new_memory_on_large_pages():
-            decoder = open_session(self._folder / "decoder.onnx", threads, device)
-            self._codes = open_session(self._folder / "codes.onnx", threads, device)
-            self._sound = open_session(self._folder / "sound.onnx", threads, device)
+            decoder, self._prompt, self._codes, self._sound = (
+                open_session(converted.folder / f"{name}.onnx", threads, device)
+                for name in ("decoder", "prompt", "codes", "sound")
+            )
         self._decoder = Decoder(decoder, self.shape.decoder, device)
 
     @property
@@ -99,16 +97,14 @@ class Engine:
 
     def cross_states(self, prompt: str, watch: Watch) -> CrossStates:
         """What the decoder attends to for a prompt; remembered for the last few."""
-        if prompt in self._prompts:
-            self._prompts.move_to_end(prompt)
-            return self._prompts[prompt]
-        # Each matrix is spelt out in float32 for its one multiplication: on new pages each time it takes twice as long.
-        with memory.in_one_piece(), watch.options() as options:
-            session = open_session(self._folder / "prompt.onnx", self._threads, self._device)
-            states = encode_prompt(session, tokens(self._tokenizer, prompt, self.shape), self.shape, options)
-        self._prompts[prompt] = states
-        while len(self._prompts) > _PROMPTS:
-            self._prompts.popitem(last=False)
+        if prompt in self._heard:
+            self._heard.move_to_end(prompt)
+            return self._heard[prompt]
+        with watch.options() as options:
+            states = encode_prompt(self._prompt, tokens(self._tokenizer, prompt, self.shape), self.shape, options)
+        self._heard[prompt] = states
+        while len(self._heard) > _PROMPTS:
+            self._heard.popitem(last=False)
         return states
 
     def steps(self, work: Work) -> int:
@@ -170,7 +166,7 @@ class Engine:
     def close(self) -> None:
         """Give the buffers back; the sessions go with the object."""
         self._decoder.release()
-        self._prompts.clear()
+        self._heard.clear()
 
     def _limits(self) -> tuple[int, int]:
         rate = self.shape.codec.frame_rate

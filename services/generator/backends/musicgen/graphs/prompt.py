@@ -77,7 +77,7 @@ def _encoder(checkpoint: Checkpoint, graph: GraphWriter, blocks: Blocks | None, 
 
         def project(source: str, name: str, outputs: int, inputs: int) -> str:
             weight = checkpoint.tensor(name, outputs, inputs)
-            return graph.linear(source, name, [weight], outputs, inputs, blocks=blocks, exact=True)
+            return graph.linear(source, name, [weight], outputs, inputs, blocks=blocks)
 
         def heads(source: str, perm: list[int]) -> str:
             return graph.node("Transpose", [graph.node("Reshape", [source, split])], perm=perm)
@@ -116,7 +116,7 @@ def _cross_states(
     width, decoder = checkpoint.shape.text.width, checkpoint.shape.decoder
     if "enc_to_dec_proj.weight" in checkpoint:
         weight = checkpoint.tensor("enc_to_dec_proj.weight", decoder.width, width)
-        projected = graph.linear(states, "enc_to_dec_proj", [weight], decoder.width, width, blocks=blocks, exact=True)
+        projected = graph.linear(states, "enc_to_dec_proj", [weight], decoder.width, width, blocks=blocks)
         bias = graph.constant("enc_to_dec_proj.bias", checkpoint.tensor("enc_to_dec_proj.bias", decoder.width))
         states = graph.node("Add", [projected, bias])
     split = graph.constant("cross_split", np.array([0, 0, decoder.heads, decoder.head_width], np.int64))
@@ -125,7 +125,7 @@ def _cross_states(
         for letter in "kv":
             name = f"{place}{letter}_proj.weight"
             weight = checkpoint.tensor(name, decoder.width, decoder.width)
-            flat = graph.linear(states, name, [weight], decoder.width, decoder.width, blocks=blocks, exact=True)
+            flat = graph.linear(states, name, [weight], decoder.width, decoder.width, blocks=blocks)
             out = graph.output(f"cross_{letter}.{layer}", np.float32, (1, decoder.heads, "tokens", decoder.head_width))
             graph.node("Transpose", [graph.node("Reshape", [flat, split])], out, perm=[0, 2, 1, 3])
         advance()

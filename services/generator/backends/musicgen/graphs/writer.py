@@ -126,12 +126,10 @@ class GraphWriter:
         *,
         blocks: Blocks | None,
         output: str = "",
-        exact: bool = False,
     ) -> str:
         """``x @ weight.T`` for a weight of ``(outputs, inputs)`` whose parts follow one another along its outputs.
 
-        ``blocks`` stores it quantised; ``exact`` then keeps the activations in float32 rather than rounding them to
-        8 bits within the multiplication.
+        ``blocks`` stores it quantised; the multiplication then rounds the activations to 8 bits, in blocks as well.
         """
         if blocks is None:
             whole = np.concatenate([part.T for part in weights], axis=1)
@@ -155,7 +153,7 @@ class GraphWriter:
             N=outputs,
             bits=blocks.bits,
             block_size=blocks.size,
-            accuracy_level=1 if exact else 4,
+            accuracy_level=4,
         )
 
     def save(self) -> None:
