@@ -16,6 +16,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from services.player.system_bus import why_not
+
 log = logging.getLogger(__name__)
 
 NICE = -11
@@ -59,8 +61,6 @@ def ask_rtkit() -> bool:
                 call = new_method_call(address, "MakeThreadHighPriority", "ti", (thread, NICE))
                 unwrap_msg(bus.send_and_get_reply(call, timeout=_ANSWER_S))
     except Exception as error:  # whatever a bus does must not reach the music
-        log.info(
-            "Nobody gives the player a higher priority (%s); it holds without.", str(error) or type(error).__name__
-        )
+        log.info("Nobody gives the player a higher priority (%s); it holds without.", why_not(error))
         return False
     return True

@@ -19,7 +19,7 @@ from shared.units import Audio
 log = logging.getLogger(__name__)
 
 ROOM = 500
-"""Blocks that may wait for the disk: 10 s."""
+"""Blocks that wait for the disk at most: 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,15 @@ class _Recording:
 
 
 class Recorder:
-    """Records where and while it is asked to; ``said`` tells of it in words."""
+    """Records where and while it is asked to; ``said`` tells of it in words.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    room : blocks that may wait for the disk; beyond them the recording ends
+    """
+
+    def __init__(self, *, room: int = ROOM) -> None:
+        self._room = room
         self._recording: _Recording | None = None
 
     @property
@@ -72,7 +78,7 @@ class Recorder:
         recording = self._recording
         if recording is None or not recording.running or not len(programme):
             return
-        if recording.blocks.qsize() >= ROOM:
+        if recording.blocks.qsize() >= self._room:
             recording.running = False
             recording.blocks.put(None)
             log.warning("The disk takes too long for the recording %s.", recording.path)

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from services.player.system_bus import why_not
+
 if TYPE_CHECKING:
     from jeepney.io.blocking import DBusConnection
     from jeepney.wrappers import MatchRule
@@ -79,9 +81,9 @@ class SleepWatch:
                 with open_dbus_connection("SYSTEM", enable_fds=True) as bus:
                     self._watch(bus)
             except Exception as error:  # whatever a bus does must not reach the music
-                if str(error) != said:
-                    said = str(error)
-                    log.info("The machine's sleep is seen by the clocks alone (%s).", said or type(error).__name__)
+                if (why := why_not(error)) != said:
+                    said = why
+                    log.info("The machine's sleep is seen by the clocks alone (%s).", said)
             self._stopping.wait(_AGAIN_S)
 
     def _watch(self, bus: DBusConnection) -> None:

@@ -12,6 +12,7 @@ import click
 from services.controller.cli.asking import PromptCommand, json_option, say
 from services.controller.cli.clips import FORMATS, Target, make_all
 from services.controller.commands import check_prompt
+from services.controller.counting import number_of
 from shared import settings
 from shared.errors import StoreError, UsageError
 from shared.messages import Job
@@ -130,14 +131,16 @@ def _in_words(report: dict[str, Any]) -> str:
     if report["plan"]:
         facts.append(report["plan"])
     else:
-        facts += [f"{report['bars']} bars"] if report["bars"] else []
+        facts += [number_of(report["bars"], "bar")] if report["bars"] else []
         facts += [f"{report['bpm']:g} bpm"] if report["bpm"] else []
         facts += [report["key"]] if report["key"] else []
     if report["seed"] is not None:
         facts.append(f"seed {report['seed']}")
     made = " ".join(part for part in (report["backend"], report["model"]) if part)
     speed = f", {report['real_time_factor']:g} × real time" if report["real_time_factor"] else ""
-    beside = f"; beside it its {len(report['stems'])} parts, before the mastering" if report["stems"] else ""
+    beside = (
+        f"; beside it its {number_of(len(report['stems']), 'part')}, before the mastering" if report["stems"] else ""
+    )
     return (
         f"{report['file']}: {' · '.join(facts)}; made by {made} in {report['generation_s']:.1f} s{speed}{beside}. "
         f"{report['disclosure']}"

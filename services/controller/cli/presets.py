@@ -10,6 +10,7 @@ import msgspec
 
 from services.controller.cli.asking import json_option, say
 from services.controller.cli.completion import preset_names
+from services.controller.counting import number_of
 from services.controller.presets import store
 from services.controller.presets.store import CATEGORIES, MergeRule, Preset, PresetBook
 from shared.errors import UsageError
@@ -149,7 +150,7 @@ def export_(file: Path, own: bool, force: bool, as_json: bool) -> None:
     if file.exists() and not force:
         raise UsageError(f"{file} exists: choose another name, or say --force.")
     count = store.export(_open(), file, own_only=own)
-    say(f"Wrote {count} presets to {file}.", as_json=as_json, file=str(file.absolute()), presets=count)
+    say(f"Wrote {number_of(count, 'preset')} to {file}.", as_json=as_json, file=str(file.absolute()), presets=count)
 
 
 @presets.command("import")
@@ -165,7 +166,11 @@ def export_(file: Path, own: bool, force: bool, as_json: bool) -> None:
 def import_(file: Path, rule: str, as_json: bool) -> None:
     """Take on presets from a JSON file, all or none."""
     imported = store.load(file)
-    _change(_open().merge(imported, MergeRule(rule)), f"Read {len(imported)} presets from {file}.", as_json=as_json)
+    _change(
+        _open().merge(imported, MergeRule(rule)),
+        f"Read {number_of(len(imported), 'preset')} from {file}.",
+        as_json=as_json,
+    )
 
 
 def _open() -> PresetBook:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from services.controller.cli.asking import json_option, say
+from services.controller.counting import number_of
 from shared.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def render(output: Path, minutes: float, prompt: str | None, seed: int | None, a
     report = _report(programme, frames, chosen.player.variation)
     speed = frames / STATION_RATE / taken
     text = (
-        f"Rendered {_length(frames / STATION_RATE)} of “{words}” to {output}: {len(programme.songs)} songs, "
-        f"seed {seed}, {speed:.1f} × real time."
+        f"Rendered {_length(frames / STATION_RATE)} of “{words}” to {output}: "
+        f"{number_of(len(programme.songs), 'song')}, seed {seed}, {speed:.1f} × real time."
     )
     say(
         text,

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from services.controller.cli.asking import ask_station, is_running, json_option, say
+from services.controller.counting import number_of
 from services.controller.statistics import Ledger, Row, advice, estimate, summarise
 from services.controller.statistics.load import Load, measure
 from shared import settings
@@ -124,4 +125,4 @@ def _write_plot(path: Path, rows: list[Row]) -> None:
     from services.controller.statistics.plot import draw
 
     replace_file(path.absolute(), draw({name_of(row): row for row in known}))
-    click.echo(f"Drew {len(known)} rows into {path}.", err=True)
+    click.echo(f"Drew {number_of(len(known), 'row')} into {path}.", err=True)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from services.controller.cli.asking import ask_station, json_option, say
+from services.controller.counting import number_of
 
 WATCH_S = 1.0
 
@@ -136,7 +137,7 @@ def _numbers(data: dict[str, Any]) -> str:
     refused = f", {jobs['rejected']} rejected" if jobs["rejected"] else ""
     trouble = f", {jobs['failed'] + jobs['lost']} failed" if jobs["failed"] + jobs["lost"] else ""
     return (
-        f"  made     {jobs['accepted']} loops{refused}{trouble}; library {library['loops']} "
+        f"  made     {number_of(jobs['accepted'], 'loop')}{refused}{trouble}; library {library['loops']} "
         f"({library['stored']} with audio, {library['liked']} liked, {library['bytes'] / 1e6:.0f} MB); "
         f"cache {disk['cache_bytes'] / 1e6:.0f} MB, {disk['free_bytes'] / 1e9:.0f} GB free"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from services.controller.cli.progress import ProgressLine
+from services.controller.counting import number_of
 from shared.errors import StoreError
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def beside(work: Work) -> str:
     """What was written beside the loop, in words."""
     parts = []
     if work.stems:
-        parts.append(f"its {len(work.stems)} parts, before the mastering")
+        parts.append(f"its {number_of(len(work.stems), 'part')}, before the mastering")
     if work.midi is not None:
         parts.append(f"its score {work.midi[0].name}")
     return f"; beside it {' and '.join(parts)}" if parts else ""

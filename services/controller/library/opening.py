@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.controller.counting import number_of
 from services.controller.library.repair import adopt_orphans
 from services.controller.library.schema import connect
 from services.controller.library.store import Library, insert
@@ -69,8 +70,8 @@ def begin_anew(paths: Paths, *, words: bool | None = None) -> tuple[Library, str
     library = Library(connection, paths.library, indexed=indexed)
     found = adopt_orphans(library, read_verdicts(paths.library))
     sentence = (
-        f"The library {path} was damaged and set aside as {aside}; a new one was begun with the {found} loops whose "
-        "audio is there."
+        f"The library {path} was damaged and set aside as {aside}; a new one was begun with the "
+        f"{number_of(found, 'loop')} whose audio is there."
     )
     log.warning("%s", sentence)
     return library, sentence

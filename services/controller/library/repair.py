@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.controller.counting import number_of
 from services.controller.library.audio import read_record
 from services.controller.library.entry import audio_file
 from services.controller.library.store import Library
@@ -34,9 +35,9 @@ class Repaired:
         if not self:
             return "The library is in order."
         parts = [
-            f"the audio of {_loops(self.missing)} had gone" if self.missing else "",
-            f"{_loops(self.found)} were taken in again" if self.found else "",
-            f"{self.swept} unfinished files were deleted" if self.swept else "",
+            f"the audio of {number_of(self.missing, 'loop')} had gone" if self.missing else "",
+            f"{number_of(self.found, 'loop')} taken in again" if self.found else "",
+            f"{number_of(self.swept, 'unfinished file')} deleted" if self.swept else "",
         ]
         return f"The library was mended: {', '.join(part for part in parts if part)}."
 
@@ -75,7 +76,3 @@ def adopt_orphans(library: Library, verdicts: Mapping[str, int]) -> int:
             library.adopt(loop, added, path.stat().st_size, verdicts.get(loop.loop_id, 0))
         found += 1
     return found
-
-
-def _loops(count: int) -> str:
-    return "one loop" if count == 1 else f"{count} loops"

@@ -21,8 +21,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """None while no station runs."""
 
 
-def measure(services: Iterable[int]) -> Load:
-    """Look twice, ``OVER_S`` apart. Blocks.
+def measure(services: Iterable[int], over_s: float = OVER_S) -> Load:
+    """Look twice, ``over_s`` apart. Blocks.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def measure(services: Iterable[int]) -> Load:
     for each in family:
         with contextlib.suppress(psutil.Error):
             each.cpu_percent(None)
-    machine = psutil.cpu_percent(OVER_S)
+    machine = psutil.cpu_percent(over_s)
     spent, resident = 0.0, 0
     for each in family:
         with contextlib.suppress(psutil.Error):

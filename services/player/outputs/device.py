@@ -31,8 +31,6 @@ _SETTLING_S = 0.5
 """A stream that begins reports underruns of its own making: for so long after the first block that had to wait."""
 _GONE_S = 1.0
 """A JACK server that takes nothing for so long is gone."""
-_COUNTED = ("pulse", "alsa", "jack")
-"""Drivers that can be asked how much they would take; OSS answers with numbers below zero."""
 _quiet: Any = None
 
 
@@ -107,8 +105,8 @@ class DeviceOutput:
             raise OutputError("The sound device is closed.")
         begun = time.monotonic()
         try:
-            # Nothing waits any more: it ran dry.
-            dry = self.driver in _COUNTED and self._stream.write_available >= self._room
+            # Nothing waits any more: it ran dry. OSS alone cannot be asked, it answers with numbers below zero.
+            dry = self.driver != "dsp" and self._stream.write_available >= self._room
             if self.driver == "jack":
                 self._wait_for_room(len(block))
             broke = self._stream.write(block)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.controller.cli.root import run_command
-from services.controller.statistics import Attempt, Ledger, load, summarise
+from services.controller.statistics import Attempt, Ledger, summarise
 from services.controller.statistics.ledger import KEEP
+from services.controller.statistics.load import measure
 from shared.errors import StoreError
 from shared.paths import Paths
 
@@ -62,7 +63,6 @@ def test_the_command_draws_only_into_pictures_and_forgets_when_told(
     tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("INFINILOOP_HOME", str(paths.config.parent))
-    monkeypatch.setattr(load, "OVER_S", 0.02)
     target = tmp_path / "so, é.png"
     assert run_command(["stats", "--plot", str(target)]) == 2
     assert "nothing to draw" in capsys.readouterr().err
@@ -87,10 +87,9 @@ def test_the_command_draws_only_into_pictures_and_forgets_when_told(
     assert "set statistics on" in words
 
 
-def test_the_load_of_a_machine_and_of_these_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "OVER_S", 0.02)
-    found = load.measure([os.getpid()])
+def test_the_load_of_a_machine_and_of_these_processes() -> None:
+    found = measure([os.getpid()], over_s=0.02)
     assert found.station_rss_bytes is not None
     assert found.station_rss_bytes > 1_000_000
     assert found.memory_percent > 0
-    assert load.measure([]).station_cpu_percent is None
+    assert measure([], over_s=0.02).station_cpu_percent is None
