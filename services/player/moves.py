@@ -7,8 +7,9 @@ leaves no trace in what stays, and fading the difference in and out cannot comb.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,7 @@ def move_audio(move: Move, body: Audio, tail: Audio, beat: int) -> Audio:
 
 def _bass_out(body: Audio, tail: Audio, beat: int) -> Audio:
     """Without what lies below 160 Hz until the downbeat brings it back."""
-    low = _filtered(body, tail, _lowpass(160.0))
+    low = _filtered(body, tail, 160.0)
     return body - low * _window(len(body), beat, beat // 4)
 
 
@@ -107,14 +108,13 @@ def _sweep(body: Audio, tail: Audio, beat: int) -> Audio:
     """Darker towards the middle, open again at the end: a crossfade through low-passes of 4, 1.6 and 0.7 kHz."""
     del beat
     depth = np.sin(np.linspace(0.0, np.pi, len(body), dtype=np.float64)) ** 2 * 2.4
-    stages = [4_000.0, 1_600.0, 700.0]
     moved = body.astype(np.float32, copy=True)
-    previous = body
-    for number, cutoff in enumerate(stages):
-        darker = _filtered(body, tail, _lowpass(cutoff))
-        share = np.clip(depth - number, 0.0, 1.0).astype(np.float32)[:, None]
-        moved += (darker - previous) * share
-        previous = darker
+    for at, stages in _lowpassed(body, tail, 4_000.0, 1_600.0, 700.0):
+        previous = body[at]
+        for number, darker in enumerate(stages):
+            share = np.clip(depth[at] - number, 0.0, 1.0).astype(np.float32)[:, None]
+            moved[at] += (darker - previous) * share
+            previous = darker
     return moved
 
 
@@ -130,7 +130,7 @@ def _echo(body: Audio, tail: Audio, beat: int) -> Audio:
     moved = body * fall
     at, gain = start, 0.45
     while at < len(body) and len(sound):
-        sound = _filtered(sound, sound[:0], _lowpass(2_500.0))
+        sound = _filtered(sound, sound[:0], 2_500.0)
         part = sound[: len(body) - at]
         moved[at : at + len(part)] += part * _window(len(part), 240, 240) * np.float32(gain)
         at, gain = at + step, gain * 0.6
@@ -152,27 +152,41 @@ def _window(frames: int, rise: int, fall: int) -> NDArray[np.float32]:
     return window[:, None]
 
 
-def _lowpass(cutoff: float) -> NDArray[np.float32]:
-    """A Blackman-windowed sinc of unit gain at 0 Hz (Smith, The Scientist and Engineer's Guide to DSP, ch. 16)."""
+@cache
+def _lowpass(cutoff: float) -> NDArray[np.complex64]:
+    """The spectrum of a Blackman-windowed sinc of unit gain at 0 Hz, shape=(bins, 1).
+
+    Smith, The Scientist and Engineer's Guide to DSP, ch. 16.
+    """
     at = np.arange(_TAPS) - _TAPS // 2
     taps: NDArray[np.float64] = np.sinc(2.0 * cutoff / STATION_RATE * at) * np.blackman(_TAPS)
     unit: NDArray[np.float64] = taps / taps.sum()
-    return unit.astype(np.float32)
+    return np.fft.rfft(unit.astype(np.float32), _BLOCK)[:, None].astype(np.complex64, copy=False)
 
 
-def _filtered(body: Audio, tail: Audio, taps: NDArray[np.float32]) -> Audio:
-    """``body`` filtered without delay; past its end the filter hears ``tail``, before its start its mirror image."""
-    half = len(taps) // 2
+def _filtered(body: Audio, tail: Audio, cutoff: float) -> Audio:
+    """``body`` without what lies above ``cutoff``, as `_lowpassed`."""
+    out = np.empty_like(body)
+    for at, (part,) in _lowpassed(body, tail, cutoff):
+        out[at] = part
+    return out
+
+
+def _lowpassed(body: Audio, tail: Audio, *cutoffs: float) -> Iterator[tuple[slice, list[Audio]]]:
+    """``body`` stretch by stretch through each of these low-passes, without delay.
+
+    Past its end the filters hear ``tail``, before its start its mirror image.
+    """
+    half = _TAPS // 2
     before = body[1 : half + 1][::-1]
     after = tail[:half]
     short = np.zeros((half - len(after), body.shape[1]), np.float32)
     lead = np.zeros((half - len(before), body.shape[1]), np.float32)
     padded = np.concatenate([lead, before, body, after, short])
-    spectrum = np.fft.rfft(taps, _BLOCK)[:, None]
-    step = _BLOCK - len(taps) + 1
-    out = np.empty_like(body)
+    step = _BLOCK - _TAPS + 1
     for start in range(0, len(body), step):
-        block = np.fft.irfft(np.fft.rfft(padded[start : start + _BLOCK], _BLOCK, axis=0) * spectrum, _BLOCK, axis=0)
-        part = out[start : start + step]
-        part[:] = block[len(taps) - 1 : len(taps) - 1 + len(part)]
-    return out
+        at = slice(start, min(start + step, len(body)))
+        spectrum = np.fft.rfft(padded[start : start + _BLOCK], _BLOCK, axis=0)
+        blocks = (np.fft.irfft(spectrum * _lowpass(cutoff), _BLOCK, axis=0) for cutoff in cutoffs)
+        heard = slice(_TAPS - 1, _TAPS - 1 + at.stop - start)
+        yield at, [block[heard].astype(np.float32, copy=False) for block in blocks]
