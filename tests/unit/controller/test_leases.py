@@ -217,7 +217,7 @@ def test_progress_of_an_old_delivery_is_ignored(house: House) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 5)), max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 5)), max_size=40))
 def test_the_lease_table_balances_whatever_happens(steps: list[tuple[int, int]]) -> None:  # noqa: PLR0912
     house = House(Station(StationState(salt="5a17"), Settings(), [], 100.0))
     seen: list[Job] = []
