@@ -36,32 +36,33 @@ def stretched(read: Callable[[int, int], Audio], times: Times, frames: int) -> A
     times
         From frames of the result to frames of the source, rising.
     """
-    window = np.hanning(SIZE + 1)[:SIZE].astype(np.float32)[:, None]
+    window = np.hanning(SIZE + 1)[:SIZE].astype(np.float32)
     centres = np.arange(-HOP, frames + SIZE // 2 + HOP, HOP)
     starts = np.rint(times(centres.astype(np.float64))).astype(np.int64) - SIZE // 2
     lowest = int(starts.min()) - HOP
-    source = read(lowest, int(starts.max()) + SIZE - lowest)
-    both = source.sum(axis=1)
-    out = np.zeros((len(centres) * HOP + SIZE, source.shape[1]), np.float32)
+    # Channels are rows here: summing frame by frame over columns took a third of the time.
+    source = np.ascontiguousarray(read(lowest, int(starts.max()) + SIZE - lowest).T)
+    both = source.sum(axis=0)
+    out = np.zeros((len(source), len(centres) * HOP + SIZE), np.float32)
     turned: NDArray[np.complex128] | None = None
     before = 0.0
     for number, start in enumerate(starts):
         at = int(start) - lowest
-        here: NDArray[np.complex128] = np.fft.rfft(source[at : at + SIZE] * window, axis=0)
-        middle: NDArray[np.complex128] = here.sum(axis=1)
+        here: NDArray[np.complex128] = np.fft.rfft(source[:, at : at + SIZE] * window)
+        middle: NDArray[np.complex128] = here.sum(axis=0)
         size = np.abs(middle)
         energy = float((size[SIZE // 48 :] ** 2).sum())
         if turned is None or energy > _ATTACK * before + 1e-9:
             spun = here
         else:
-            back: NDArray[np.complex128] = np.fft.rfft(both[at - HOP : at - HOP + SIZE] * window[:, 0])
-            spun = here * _locked(size, back, turned)[:, None]
+            back: NDArray[np.complex128] = np.fft.rfft(both[at - HOP : at - HOP + SIZE] * window)
+            spun = here * _locked(size, back, turned)
         before = energy
-        turned = spun.sum(axis=1)
-        out[number * HOP : number * HOP + SIZE] += np.fft.irfft(spun, SIZE, axis=0).astype(np.float32) * window
+        turned = spun.sum(axis=0)
+        out[:, number * HOP : number * HOP + SIZE] += np.fft.irfft(spun, SIZE).astype(np.float32) * window
     # Four Hann windows, each used twice, add up to one and a half.
     lead = SIZE // 2 + HOP
-    return (out[lead : lead + frames] / np.float32(1.5)).astype(np.float32, copy=False)
+    return np.ascontiguousarray((out[:, lead : lead + frames] / np.float32(1.5)).T)
 
 
 def _locked(

@@ -28,7 +28,7 @@ def found(audio: np.ndarray, seconds: float, rate: int = RATE) -> FoundLoop:
 
 @pytest.mark.parametrize(("bpm", "per_bar"), [(92.0, 4), (124.7, 4), (140.0, 3), (104.0, 5), (150.0, 7)])
 def test_length_is_a_multiple_of_the_bar(bpm: float, per_bar: int) -> None:
-    loop = found(groove(bpm=bpm, per_bar=per_bar, bars=12 if per_bar < 5 else 8), 3.0)
+    loop = found(groove(bpm=bpm, per_bar=per_bar, bars=8), 3.0)
     bar = per_bar * 60 / bpm * RATE
     bars = loop.frames / bar
     assert abs(bars - round(bars)) * bar / RATE < 0.010
@@ -43,7 +43,7 @@ def test_intro_and_silence_stay_outside() -> None:
 
 
 def test_eight_bars_are_sought_first() -> None:
-    loop = find_loop(groove(bars=20, bpm=130), RATE)
+    loop = find_loop(groove(bars=18, bpm=130), RATE)
     assert isinstance(loop, FoundLoop)
     assert loop.frames / RATE >= 8 * 4 * 60 / 130 - 0.02
 
@@ -67,7 +67,7 @@ def test_any_array_gets_an_answer(shape: tuple[int, int], rate: int, data: st.Da
         assert 0 <= answer.crossfade <= answer.start
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(period=st.integers(int(0.5 * RATE), int(2.2 * RATE)), seed=st.integers(0, 1000))
 @example(period=21_978, seed=0)  # a few samples shorter than the least that is asked for
 @example(period=30_193, seed=0)  # bright, and no whole number of the samples that the waveform is first looked at in
@@ -81,29 +81,29 @@ def test_a_periodic_signal_loops_at_its_period_to_the_sample(period: int, seed: 
 
 @cache
 def as_it_is(seed: int) -> FoundLoop:
-    return found(groove(seed=seed), 3.0)
+    return found(groove(bars=5, seed=seed), 3.0)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(power=st.integers(-6, 0), seed=st.integers(0, 3))
 def test_gain_by_powers_of_two_changes_nothing(power: int, seed: int) -> None:
-    one, other = as_it_is(seed), found(groove(seed=seed) * np.float32(2.0**power), 3.0)
+    one, other = as_it_is(seed), found(groove(bars=5, seed=seed) * np.float32(2.0**power), 3.0)
     assert (one.start, one.end, one.crossfade) == (other.start, other.end, other.crossfade)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(hundredths=st.integers(-100, 100), flip=st.booleans(), seed=st.integers(0, 3))
 def test_offset_and_polarity_change_nothing(hundredths: int, flip: bool, seed: int) -> None:
-    clip = groove(seed=seed)
+    clip = groove(bars=5, seed=seed)
     one = as_it_is(seed)
     other = found((-clip if flip else clip) + np.float32(hundredths / 10_000), 3.0)
     assert (one.start, one.end) == (other.start, other.end)
 
 
-@settings(max_examples=10, deadline=None)
-@given(bpm=st.floats(80, 150), seed=st.integers(0, 1000), flawed=st.booleans())
+@settings(max_examples=6, deadline=None)
+@given(bpm=st.floats(100, 170), seed=st.integers(0, 1000), flawed=st.booleans())
 def test_the_rendered_loop_tiled_twice_has_no_outlier_at_its_seam(bpm: float, seed: int, flawed: bool) -> None:
-    clip = groove(bpm=bpm, seed=seed, bars=8)
+    clip = groove(bpm=bpm, seed=seed, bars=6)
     if flawed:
         # No two repeats alike: a noise floor and a slow swell.
         noise = np.random.default_rng(seed).standard_normal(clip.shape) * 0.01

@@ -158,7 +158,7 @@ def test_faults_of_a_generated_clip_have_names() -> None:
 
 
 def test_jump_points_pass_from_bar_line_to_bar_line() -> None:
-    finished = make_loop(groove(bpm=118.3, bars=12), RATE, wish=LengthWish(seconds=14.0))
+    finished = make_loop(groove(bpm=118.3, bars=9), RATE, wish=LengthWish(seconds=10.0))
     assert isinstance(finished, FinishedLoop), finished
     assert 1 <= len(finished.jumps) <= 4
     bar = len(finished.samples) / (finished.bars or 1)

@@ -193,9 +193,8 @@ def test_the_beats_of_a_blend_fall_together_where_the_plan_has_them(pair: tuple[
     lines = np.concatenate([[0.0], np.cumsum(plan.beats)])
     for pitch in (1_000.0, 3_000.0):
         struck = _attacks(change, pitch)
-        lag = float(
-            np.median(_attacks(one if pitch == 1_000.0 else two, pitch) % (beats[0 if pitch == 1_000.0 else 1]))
-        )
+        held, beat = (one, beats[0]) if pitch == 1_000.0 else (two, beats[1])
+        lag = float(np.median(_attacks(held[: 2 * STATION_RATE], pitch) % beat))
         inside = struck[(struck > lines[1] - 2_400) & (struck < lines[-2] + 2_400)] - lag
         step = 2 if pair in (DOUBLE, HALF) else 1
         grid = np.interp(np.arange(0, len(lines), 1 / step), np.arange(len(lines)), lines)

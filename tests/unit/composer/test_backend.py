@@ -24,6 +24,11 @@ def job(prompt: str = "lo-fi", **fields: object) -> Job:
     return Job(**{"job_id": "j", "token": "t", "epoch": 0, "prompt": prompt, "seed": 5, **fields})  # type: ignore[arg-type]
 
 
+def short(**fields: object) -> Job:
+    """A second of music."""
+    return job("chiptune", bars=1, bpm=240.0, **fields)
+
+
 def make(wanted: Job, control: JobControl | None = None) -> tuple[Audio, ClipFacts]:
     generation: Generation = ComposerBackend().generate(wanted, control or JobControl())
     samples = np.concatenate(list(generation.blocks))
@@ -32,26 +37,26 @@ def make(wanted: Job, control: JobControl | None = None) -> tuple[Audio, ClipFac
 
 @pytest.fixture(scope="module")
 def clip() -> tuple[Audio, ClipFacts]:
-    return make(job(bars=1, bpm=120.0, key="D minor", piece=True, midi=True))
+    return make(job(bars=1, bpm=240.0, key="D minor", piece=True, midi=True))
 
 
 def test_a_clip_is_as_long_as_its_truth_to_the_sample(clip: tuple[Audio, ClipFacts]) -> None:
     samples, facts = clip
     assert samples.dtype == np.float32
-    assert samples.shape == (5 * 4 * 24_000, 2)
+    assert samples.shape == (5 * 4 * 12_000, 2)
     truth = facts.truth
     assert truth is not None
     assert (truth.loop_start, truth.loop_end) == (0, len(samples))
-    assert (truth.bpm, truth.key, truth.meter, truth.beats_per_bar, truth.bars) == (120.0, "D minor", "4/4", 4, 5)
+    assert (truth.bpm, truth.key, truth.meter, truth.beats_per_bar, truth.bars) == (240.0, "D minor", "4/4", 4, 5)
     assert [(section.label, section.start, section.end) for section in truth.sections] == [
-        ("A", 0, 96_000),
-        ("A'", 96_000, 192_000),
-        ("B", 192_000, 288_000),
-        ("break", 288_000, 384_000),
-        ("fill", 384_000, 480_000),
+        ("A", 0, 48_000),
+        ("A'", 48_000, 96_000),
+        ("B", 96_000, 144_000),
+        ("break", 144_000, 192_000),
+        ("fill", 192_000, 240_000),
     ]
     assert truth.grid is not None
-    assert truth.grid.beats == tuple(range(0, 480_000, 24_000))
+    assert truth.grid.beats == tuple(range(0, 240_000, 12_000))
     assert truth.grid.downbeats == truth.grid.beats[::4]
     assert truth.chords[0].frame == 0
 
@@ -60,7 +65,7 @@ def test_it_says_what_it_is(clip: tuple[Audio, ClipFacts]) -> None:
     _, facts = clip
     assert facts.recipe.disclosure == DISCLOSURE
     assert "no AI model" in facts.recipe.disclosure
-    assert facts.recipe.plan == "lo-fi · 120 bpm · D minor · 4/4 · 1 bar · A A' B break fill"
+    assert facts.recipe.plan == "lo-fi · 240 bpm · D minor · 4/4 · 1 bar · A A' B break fill"
     assert facts.recipe.seed == 5
     assert facts.recipe.style == "lo-fi"
     assert facts.midi is not None
@@ -68,17 +73,14 @@ def test_it_says_what_it_is(clip: tuple[Audio, ClipFacts]) -> None:
 
 
 def test_the_same_job_gives_the_same_bytes_and_another_seed_does_not() -> None:
-    wanted = job("chiptune", bars=1)
-    first, _ = make(wanted)
-    again, _ = make(wanted)
-    other, _ = make(job("chiptune", bars=1, seed=6, bpm=float(140)))
+    first, again, other = (make(short(seed=seed))[0] for seed in (5, 5, 6))
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
 
 
 def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
     composer, control = ComposerBackend(), JobControl()
-    first = composer.generate(job("chiptune", bars=1), control)
+    first = composer.generate(short(), control)
     heard = np.concatenate(list(first.blocks))
     recipe = first.facts().recipe
     later = composer.generate(job("chiptune", bars=1, seed=77, parent_clip="j", parent_recipe=recipe), control)
@@ -86,6 +88,7 @@ def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
     before, after = first.facts().truth, later.facts().truth
     assert before is not None
     assert after is not None
+    assert before.bpm == 240.0
     assert (before.bpm, before.key, before.meter) == (after.bpm, after.key, after.meter)
     assert heard.tobytes() != developed.tobytes()
     again = composer.generate(job("chiptune", bars=1, parent_clip="j", parent_recipe=later.facts().recipe), control)
@@ -113,8 +116,7 @@ def test_a_recipe_holds_the_plan_whole() -> None:
     assert plan_in(Recipe(prompt="lo-fi", backend="musicgen"), builtin()) is None
 
 
-@pytest.mark.parametrize("style", ["deep-house", "calm-piano", "sleep-drone"])
-@pytest.mark.parametrize("song", [False, True])
+@pytest.mark.parametrize(("style", "song"), [("deep-house", True), ("calm-piano", False), ("sleep-drone", True)])
 def test_generation_after_generation_is_kin_to_the_one_before(style: str, song: bool) -> None:
     styles = dict(builtin())
     name = styles[style].name
@@ -163,7 +165,7 @@ def test_what_cannot_be_gone_on_from_begins_anew() -> None:
 
 
 def test_without_a_seed_one_is_drawn_and_told() -> None:
-    generation = ComposerBackend().generate(job("chiptune", bars=1, seed=None), JobControl())
+    generation = ComposerBackend().generate(short(seed=None), JobControl())
     list(generation.blocks)
     assert generation.facts().recipe.seed is not None
 

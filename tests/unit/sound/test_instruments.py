@@ -34,7 +34,7 @@ def player() -> Player | None:
 
 
 def played(name: str, pitch: int, *, samples: bool = False, velocity: float = 0.75, seconds: float = 1.4) -> Audio:
-    into = np.zeros((2 * RATE + RATE // 2, 2), np.float32)
+    into = np.zeros((2 * RATE, 2), np.float32)
     band = Band(Clock(RATE, 60.0), 0, player() if samples else None)
     band.play(part(name, Note(0.0, seconds, pitch, velocity)), INSTRUMENTS[name], into, wrap=True)
     return into

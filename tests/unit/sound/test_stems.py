@@ -24,7 +24,7 @@ def test_stems_sum_to_the_mix_before_mastering(monkeypatch: pytest.MonkeyPatch, 
         return whole(mix, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(rendering, "master", listening)
-    piece = band(1, space=Space("hall", 1.5, delay_feedback=0.5))
+    piece = band(1, sections=1, space=Space("hall", 1.5, delay_feedback=0.5))
     rendered = render_piece(piece, RATE, stems=True, fold=fold)
     assert set(rendered.stems) == {"drums", "bass", "keys", "lead"}
     total = np.sum(list(rendered.stems.values()), axis=0)
