@@ -17,6 +17,7 @@ from services.analyzer.transitions.plan import Plan
 from services.analyzer.transitions.stretch import stretched
 from shared.audio_files import snap_to_grid
 from shared.music import Loop
+from shared.transform import fast_size, samples_of, spectrum
 from shared.units import STATION_RATE, Audio
 
 CEILING: Final = 10 ** (-1.0 / 20.0)
@@ -107,9 +108,7 @@ def _cut(plan: Plan, leaving: _Circle, entering: _Circle) -> Audio:
     before = leaving.read(plan.exit_frame - STATION_RATE // 2, STATION_RATE // 2)
     drawn = np.random.default_rng(7).standard_normal((round(_TAIL_S * STATION_RATE), 2))
     fall = np.exp(-np.arange(len(drawn)) * (6.9 / len(drawn)))[:, None]
-    from scipy.signal import fftconvolve
-
-    tail = fftconvolve(before, drawn * fall, axes=0)[len(before) : len(before) + frames]
+    tail = _convolved(before, (drawn * fall).astype(np.float32))[len(before) : len(before) + frames]
     tail *= 0.35 * _rms(before) / max(_rms(tail[: STATION_RATE // 4]), 1e-9)
     mixed = entering.read(plan.begin, frames).astype(np.float32, copy=True)
     mixed[: len(tail)] += (tail * _ramp(len(tail), len(tail), len(tail) // 2)).astype(np.float32)
@@ -134,13 +133,19 @@ def _ramp(frames: int, start: int, end: int) -> Column:
 
 def _bass(audio: Audio) -> Audio:
     """What lies below 160 Hz, in phase: a windowed sinc, the signal mirrored at its ends."""
-    from scipy.signal import fftconvolve
-
     at = np.arange(_TAPS) - _TAPS // 2
     taps = np.sinc(2 * _BASS_HZ / STATION_RATE * at) * np.blackman(_TAPS)
     half = _TAPS // 2
     padded = np.pad(audio, ((half, half), (0, 0)), mode="reflect")
-    return np.asarray(fftconvolve(padded, (taps / taps.sum())[:, None], mode="valid", axes=0), np.float32)
+    return _convolved(padded, (taps / taps.sum()).astype(np.float32)[:, None])[_TAPS - 1 : len(padded)]
+
+
+def _convolved(audio: Audio, response: Audio) -> Audio:
+    """Each channel of ``audio`` convolved with its own of ``response`` or with its only one, to the last echo."""
+    frames = len(audio) + len(response) - 1
+    size = fast_size(frames)
+    bins = spectrum(audio, size, axis=0) * spectrum(response, size, axis=0)
+    return np.asarray(samples_of(bins, size, axis=0)[:frames] * np.float32(np.sqrt(size)), np.float32)
 
 
 def _levelled(mixed: Audio, first: Audio, second: Audio, fall: Column, rise: Column) -> Audio:

@@ -44,18 +44,18 @@ def stretched(read: Callable[[int, int], Audio], times: Times, frames: int) -> A
     source = np.ascontiguousarray(read(lowest, int(starts.max()) + SIZE - lowest).T)
     both = source.sum(axis=0)
     out = np.zeros((len(source), len(centres) * HOP + SIZE), np.float32)
-    turned: NDArray[np.complex128] | None = None
+    turned: NDArray[np.complexfloating] | None = None
     before = 0.0
     for number, start in enumerate(starts):
         at = int(start) - lowest
-        here: NDArray[np.complex128] = np.fft.rfft(source[:, at : at + SIZE] * window)
-        middle: NDArray[np.complex128] = here.sum(axis=0)
+        here: NDArray[np.complexfloating] = np.fft.rfft(source[:, at : at + SIZE] * window)
+        middle: NDArray[np.complexfloating] = here.sum(axis=0)
         size = np.abs(middle)
         energy = float((size[SIZE // 48 :] ** 2).sum())
         if turned is None or energy > _ATTACK * before + 1e-9:
             spun = here
         else:
-            back: NDArray[np.complex128] = np.fft.rfft(both[at - HOP : at - HOP + SIZE] * window)
+            back: NDArray[np.complexfloating] = np.fft.rfft(both[at - HOP : at - HOP + SIZE] * window)
             spun = here * _locked(size, back, turned)
         before = energy
         turned = spun.sum(axis=0)
@@ -66,7 +66,7 @@ def stretched(read: Callable[[int, int], Audio], times: Times, frames: int) -> A
 
 
 def _locked(
-    size: NDArray[np.floating], back: NDArray[np.complex128], turned: NDArray[np.complex128]
+    size: NDArray[np.floating], back: NDArray[np.complexfloating], turned: NDArray[np.complexfloating]
 ) -> NDArray[np.complex128]:
     """The rotation of each bin: that of the peak of the spectrum in whose region it lies."""
     peaks = np.flatnonzero(
