@@ -118,6 +118,24 @@ def test_the_rendered_loop_tiled_twice_has_no_outlier_at_its_seam(bpm: float, se
     assert across <= max(inside, *natural) + 1.0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_tones_of_which_none_comes_back_make_no_step_at_the_seam(seed: int) -> None:
+    bpm = 105.0 + 9 * seed
+    at = np.arange(round(6 * 240 / bpm * RATE)) / RATE
+    swell = 0.55 - 0.45 * np.cos(2 * np.pi * bpm / 240 * at)
+    clip = 0.1 * swell * np.sin(2 * np.pi * np.random.default_rng(seed).uniform(150, 400, (3, 1)) * at).sum(axis=0)
+    clip = clip.astype(np.float32)[:, None]
+    loop = found(clip, 3.0)
+    body = bake(clip, loop.start, loop.end, loop.crossfade)
+    around = [clip[max(0, at - 300) : at + 300] for at in (loop.start, loop.end)]
+    assert _bend(np.concatenate([body[-300:], body[:300]])) <= 1.15 * max(_bend(one) for one in around)
+
+
+def _bend(samples: np.ndarray) -> float:
+    """The sharpest bend of the waveform: where a tone breaks off its third difference is many times the tone's own."""
+    return float(np.abs(np.diff(samples, n=3, axis=0)).max())
+
+
 def _change(samples: np.ndarray) -> float:
     """The strongest change of the spectrum in decibels, mean over the bins."""
     windows = np.lib.stride_tricks.sliding_window_view(samples, 4 * HOP)[::HOP] * np.hanning(4 * HOP)

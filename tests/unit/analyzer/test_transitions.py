@@ -217,6 +217,26 @@ def test_it_begins_and_ends_in_the_loops_themselves(pair: tuple[Loop, Loop], sty
     assert curve[-210:-195].max() <= usual * 1.01
 
 
+@pytest.mark.parametrize("pair", BLENDS)
+def test_a_blend_ends_with_the_second_loops_own_samples(pair: tuple[Loop, Loop]) -> None:
+    plan, change, _, two = _rendered(pair, "smart")
+    own = two[np.arange(plan.entry_frame - 2_000, plan.entry_frame) % len(two)]
+    assert np.square(change[-2_000:] - own).mean() < 1e-6 * np.square(own).mean()
+
+
+def test_a_loop_that_is_blended_with_its_like_gets_no_louder() -> None:
+    """Two that are the same add up to twice their power in the middle."""
+    first, second = EVEN
+    sound = clicks(first, 500.0)
+    plan = plan_transition(first, second)
+    assert plan.kind == "blend"
+    change = render_transition(plan, sound, second, sound)
+    alone = sound[np.arange(plan.exit_frame, plan.exit_frame + plan.frames) % len(sound)]
+    # By the beat: each is as loud as the others.
+    levels = [np.square(one, dtype=np.float64).reshape(-1, 2 * 12_000).mean(axis=1) for one in (change, alone)]
+    assert np.abs(10 * np.log10(levels[0] / levels[1])).max() < 0.5
+
+
 @pytest.mark.parametrize(
     ("pair", "style"), [(FASTER, "smart"), (DOUBLE, "smart"), (EVEN, "smart"), (FASTER, "fade"), (FASTER, "cut")]
 )

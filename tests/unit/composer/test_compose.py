@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.generator.backends.composer.compose import compose
+from services.generator.backends.composer.passage import spread
 from services.generator.backends.composer.plan import Asked
 from services.generator.backends.composer.relation import events, overlap, piece_events
 from services.generator.backends.composer.style import builtin
@@ -72,10 +73,21 @@ def test_styles_play_in_other_meters(style: str, turn: int) -> None:
     length = 4 * score.meter.quarters
     notes = [note for part in score.sections[0].parts for note in part.notes]
     assert max(note.start for note in notes) < length + 0.25
-    # Something sounds in every bar: a line that was cut short would leave the last one empty.
+    # Something sounds in every bar.
     for bar in range(4):
         middle = (bar + 0.5) * score.meter.quarters
         assert any(
             note.start - 0.3 < middle + score.meter.quarters / 2 and note.start + note.length > middle - 1
             for note in notes
         )
+    # A part may pause before the end, most do not.
+    bars = [
+        {int((note.start + 0.3) // score.meter.quarters) for note in part.notes} for part in score.sections[0].parts
+    ]
+    steady = [played for played in bars if played >= {0, 1, 2}]
+    assert sum(3 in played for played in steady) > len(steady) / 2
+
+
+def test_lines_fill_the_bars_and_no_more() -> None:
+    assert spread(("8.5.", "3..."), 3, 4) == "8.5.3...8.5."
+    assert spread(("8.5.3...",), 3, 4) == "8.5.3...8.5."

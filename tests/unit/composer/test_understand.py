@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +89,13 @@ WORDS += ["piano", "drums", "bass", "dark", "slower", "80bpm", "7/8", "Am", "jaz
 @pytest.mark.parametrize(("prompt", "field", "expected"), READ)
 def test_reads(prompt: str, field: str, expected: object) -> None:
     assert getattr(understand(prompt, builtin()), field) == expected
+
+
+@pytest.mark.parametrize("prompt", ["a night shift", "the graveyard hours", "some tinkering", "night-shift"])
+def test_a_style_is_found_by_its_key_its_name_and_its_words(prompt: str) -> None:
+    data = msgspec.structs.replace(builtin()["lo-fi"].data, name="Graveyard Hours", words=("tinkering",))
+    own = replace(builtin()["lo-fi"], key="night-shift", data=data)
+    assert understand(prompt, {**builtin(), own.key: own}).style == own.key
 
 
 def test_relative_words_move_even_a_tempo_in_figures() -> None:
