@@ -19,18 +19,21 @@ from shared.messages import Job
 from shared.music import Recipe
 from shared.units import Audio
 
+RATE = 24_000
+"""Half the station's, for half the work."""
+
 
 def job(prompt: str = "lo-fi", **fields: object) -> Job:
     return Job(**{"job_id": "j", "token": "t", "epoch": 0, "prompt": prompt, "seed": 5, **fields})  # type: ignore[arg-type]
 
 
 def short(**fields: object) -> Job:
-    """A second of music."""
-    return job("chiptune", bars=1, bpm=240.0, **fields)
+    """A bar of music, a second long."""
+    return job("chiptune", **{"bars": 1, "bpm": 240.0, **fields})
 
 
 def make(wanted: Job, control: JobControl | None = None) -> tuple[Audio, ClipFacts]:
-    generation: Generation = ComposerBackend().generate(wanted, control or JobControl())
+    generation: Generation = ComposerBackend(RATE).generate(wanted, control or JobControl())
     samples = np.concatenate(list(generation.blocks))
     return samples, generation.facts()
 
@@ -43,20 +46,20 @@ def clip() -> tuple[Audio, ClipFacts]:
 def test_a_clip_is_as_long_as_its_truth_to_the_sample(clip: tuple[Audio, ClipFacts]) -> None:
     samples, facts = clip
     assert samples.dtype == np.float32
-    assert samples.shape == (5 * 4 * 12_000, 2)
+    assert samples.shape == (5 * 4 * 6_000, 2)
     truth = facts.truth
     assert truth is not None
     assert (truth.loop_start, truth.loop_end) == (0, len(samples))
     assert (truth.bpm, truth.key, truth.meter, truth.beats_per_bar, truth.bars) == (240.0, "D minor", "4/4", 4, 5)
     assert [(section.label, section.start, section.end) for section in truth.sections] == [
-        ("A", 0, 48_000),
-        ("A'", 48_000, 96_000),
-        ("B", 96_000, 144_000),
-        ("break", 144_000, 192_000),
-        ("fill", 192_000, 240_000),
+        ("A", 0, 24_000),
+        ("A'", 24_000, 48_000),
+        ("B", 48_000, 72_000),
+        ("break", 72_000, 96_000),
+        ("fill", 96_000, 120_000),
     ]
     assert truth.grid is not None
-    assert truth.grid.beats == tuple(range(0, 240_000, 12_000))
+    assert truth.grid.beats == tuple(range(0, 120_000, 6_000))
     assert truth.grid.downbeats == truth.grid.beats[::4]
     assert truth.chords[0].frame == 0
 
@@ -79,7 +82,7 @@ def test_the_same_job_gives_the_same_bytes_and_another_seed_does_not() -> None:
 
 
 def test_a_continuation_keeps_tempo_and_key_and_develops_the_theme() -> None:
-    composer, control = ComposerBackend(), JobControl()
+    composer, control = ComposerBackend(RATE), JobControl()
     first = composer.generate(short(), control)
     heard = np.concatenate(list(first.blocks))
     recipe = first.facts().recipe
@@ -165,17 +168,33 @@ def test_what_cannot_be_gone_on_from_begins_anew() -> None:
 
 
 def test_without_a_seed_one_is_drawn_and_told() -> None:
-    generation = ComposerBackend().generate(short(seed=None), JobControl())
-    list(generation.blocks)
-    assert generation.facts().recipe.seed is not None
+    seeds = set()
+    for _ in range(2):
+        _, facts = make(short(seed=None))
+        plan = plan_in(facts.recipe, builtin())
+        assert plan is not None
+        assert plan.seed_text == f"chiptune|{facts.recipe.seed}"
+        seeds.add(facts.recipe.seed)
+    assert len(seeds) == 2
 
 
-def test_a_cancelled_job_stops() -> None:
-    stop = [False]
-    generation = ComposerBackend().generate(job("chiptune", bars=2), JobControl(cancelled=lambda: stop[0]))
+def test_a_cancelled_job_stops_before_it_is_rendered() -> None:
+    stop, said = [False], []
+    control = JobControl(lambda _, stage: said.append(stage), lambda: stop[0])
+    generation = ComposerBackend(RATE).generate(short(), control)
     stop[0] = True
     with pytest.raises(Cancelled):
         list(generation.blocks)
+    assert said == ["composed"]
+
+
+def test_a_cancelled_job_stops_between_two_blocks() -> None:
+    stop = [False]
+    generation = ComposerBackend(RATE).generate(short(bars=3), JobControl(cancelled=lambda: stop[0]))
+    next(generation.blocks)
+    stop[0] = True
+    with pytest.raises(Cancelled):
+        next(generation.blocks)
 
 
 def test_facts_wait_for_the_last_block() -> None:

@@ -36,7 +36,8 @@ def test_favourites_and_what_is_needed_never_go_and_the_rest_keeps_within_the_bu
 
 def test_the_disliked_go_first_and_then_the_oldest() -> None:
     one, two, three = Stored("a", 10, 1.0), Stored("b", 10, 2.0), Stored("c", 10, 3.0, disliked=True)
-    assert surplus([two, one, three], budget=15, database=0, short_of_disk=0) == [three, one]
+    for budget, going in ((30, []), (29, [three]), (20, [three]), (15, [three, one]), (10, [three, one])):
+        assert surplus([two, one, three], budget=budget, database=0, short_of_disk=0) == going
 
 
 def test_only_what_is_known_to_be_free_is_called_free() -> None:

@@ -59,6 +59,16 @@ def one(house: House, *offers: Capabilities) -> Job:
     return job
 
 
+def spend(house: House) -> None:
+    """The model is asked until it has had its share of the hour."""
+    for _ in range(60):
+        given = jobs(house.ready("w1", SAMPLING))
+        if not given:
+            return
+        house.sounds(finish(house, given[0], cpu_s=60.0))
+    raise AssertionError("the model was asked for a whole hour's work at once")
+
+
 # -- restful ----------------------------------------------------------------------------------------------------------
 
 
@@ -80,8 +90,7 @@ def test_a_slow_model_is_rested_so_that_no_hour_sees_more_than_a_quarter_of_the_
 
 def test_a_new_prompts_first_song_never_waits_for_the_budget() -> None:
     house = a_house()
-    while given := jobs(house.ready("w1", SAMPLING)):
-        house.sounds(finish(house, given[0], cpu_s=60.0))
+    spend(house)
     assert "at most a quarter" in house.station.waiting
     house.note(house.station.start("rain", "", "", house.now))
     assert [job.prompt for job in jobs(house.done)][-1] == "rain"
@@ -90,8 +99,7 @@ def test_a_new_prompts_first_song_never_waits_for_the_budget() -> None:
 def test_what_was_spent_of_the_hour_survives_a_restart() -> None:
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     house = a_house(today=noon)
-    while given := jobs(house.ready("w1", SAMPLING)):
-        house.sounds(finish(house, given[0], cpu_s=60.0))
+    spend(house)
     before = house.station.around.workload
     share, wait_s = before.share(house.now), before.wait_s(house.now)
     after = house.again(noon + timedelta(minutes=1)).station.around.workload

@@ -81,7 +81,7 @@ def test_no_more_than_four_loops_are_held() -> None:
     programme = Programme(counted(), SETTINGS)
     for number, _ in enumerate(programme.blocks(6 * SONG)):
         if number % 40 == 20:
-            assert len(programme._engine.report().held) <= 4
+            assert 3 <= len(programme._engine.report().held) <= 4
             assert len(drawn) <= len(programme.songs) + 2
 
 

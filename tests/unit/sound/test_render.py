@@ -80,13 +80,14 @@ def test_unfolded_music_rings_out_to_silence() -> None:
     tail = rendered.samples[end : end + RATE // 2]
     assert np.sqrt(np.mean(tail**2)) > 1e-4
     assert np.abs(rendered.samples[-RATE // 10 :]).max() < 1e-3
+    assert not rendered.samples[-1].any()
 
 
 def test_a_job_can_be_called_back_and_says_how_far_it_is() -> None:
     said: list[float] = []
-    render_piece(band(1, sections=1), RATE, progress=said.append)
-    assert said == sorted(said)
-    assert said[-1] == 1.0
+    render_piece(band(1), RATE, progress=said.append)
+    assert said == sorted(set(said))
+    assert 0.0 < said[0] < said[1] < said[-1] == 1.0
     with pytest.raises(Cancelled):
         render_piece(band(1, sections=1), RATE, cancelled=lambda: True)
 
