@@ -1,9 +1,8 @@
-"""Loudness and true peak against an independent meter, and the limiter's promises."""
+"""Loudness and true peak of known signals, and the limiter's promises."""
 
 from __future__ import annotations
 
 import numpy as np
-import pyloudnorm
 import pytest
 import soxr
 
@@ -11,15 +10,6 @@ from services.analyzer import loudness
 from tests.unit.analyzer.music import groove
 
 RATE = 48_000
-
-
-@pytest.mark.parametrize("rate", [32_000, 44_100, 48_000])
-def test_loudness_agrees_with_pyloudnorm(rate: int) -> None:
-    audio = np.repeat(groove(rate=rate, bars=4), 2, axis=1)
-    audio[:, 1] *= np.float32(0.5)
-    ours = loudness.integrated(loudness.power_curve(audio, rate), rate)
-    theirs = pyloudnorm.Meter(rate).integrated_loudness(audio.astype(np.float64))
-    assert ours == pytest.approx(theirs, abs=0.1)
 
 
 def test_a_full_scale_sine_has_its_known_loudness() -> None:

@@ -1,30 +1,11 @@
-"""Loudness and true peak against other implementations and against known signals."""
+"""True peak against known signals, and the level of silence."""
 
 from __future__ import annotations
 
 import numpy as np
-import pyloudnorm
 import pytest
 
 from services.generator.backends.composer.sound.loudness import between_samples, integrated_loudness, true_peak_db
-from shared.units import Audio
-
-
-def _signals() -> list[Audio]:
-    rng = np.random.default_rng(3)
-    t = np.arange(48_000 * 5) / 48_000
-    noise = rng.standard_normal((len(t), 2)).astype(np.float32) * 0.1
-    tone = np.stack([0.4 * np.sin(2 * np.pi * 997 * t), 0.1 * np.sin(2 * np.pi * 60 * t)], axis=1).astype(np.float32)
-    bursts = noise * (np.sin(2 * np.pi * 0.7 * t) > 0.6)[:, None] + noise * np.float32(0.01)
-    return [noise, tone, bursts.astype(np.float32)]
-
-
-@pytest.mark.parametrize("rate", [44_100, 48_000])
-@pytest.mark.parametrize("signal", [0, 1, 2])
-def test_agrees_with_the_reference(signal: int, rate: int) -> None:
-    audio = _signals()[signal]
-    theirs = pyloudnorm.Meter(rate).integrated_loudness(audio.astype(float))
-    assert integrated_loudness(audio, rate) == pytest.approx(theirs, abs=0.1)
 
 
 def test_a_peak_between_samples_is_found() -> None:
