@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -54,6 +53,8 @@ class Paths:
         """Folder of the sockets: the runtime folder, or a short private one where that path is too long."""
         if len(os.fsencode(self.runtime)) + _LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
             return self.runtime
+        import hashlib  # brings OpenSSL along, 4 MB, which the player need not hold
+
         digest = hashlib.sha256(os.fsencode(self.runtime)).hexdigest()[:12]
         return _private_directory(f"{APPLICATION}-{os.getuid()}-{digest}")
 
