@@ -176,8 +176,8 @@ def _rendered(pair: tuple[Loop, Loop], style: str) -> tuple[Plan, Audio, Audio, 
 
 FASTER = (looped("a", 225, 4), looped("b", 236, 4))
 SLOWER = (looped("a", 230, 4), looped("b", 220, 4))
-DOUBLE = (looped("a", 118, 4), looped("b", 232, 8))
-HALF = (looped("a", 232, 8), looped("b", 118, 4))
+DOUBLE = (looped("a", 150, 4), looped("b", 294, 8))
+HALF = (looped("a", 294, 8), looped("b", 150, 4))
 EVEN = (looped("a", 240, 4), looped("b", 240, 4))
 BLENDS = (FASTER, SLOWER, DOUBLE, HALF, EVEN)
 # What is not locked to a beat is the same at any tempo.
@@ -215,6 +215,8 @@ def test_it_begins_and_ends_in_the_loops_themselves(pair: tuple[Loop, Loop], sty
     usual = max(float(np.abs(np.diff(sound, n=2, axis=0)).max()) for sound in (one, two))
     assert curve[195:205].max() <= usual * 1.01
     assert curve[-210:-195].max() <= usual * 1.01
+    own = two[np.arange(plan.entry_frame - 200, plan.entry_frame) % len(two)]
+    assert np.square(change[-200:] - own).mean() < 1e-3 * np.square(own).mean()
 
 
 @pytest.mark.parametrize("pair", BLENDS)
@@ -237,9 +239,7 @@ def test_a_loop_that_is_blended_with_its_like_gets_no_louder() -> None:
     assert np.abs(10 * np.log10(levels[0] / levels[1])).max() < 0.5
 
 
-@pytest.mark.parametrize(
-    ("pair", "style"), [(FASTER, "smart"), (DOUBLE, "smart"), (EVEN, "smart"), (FASTER, "fade"), (FASTER, "cut")]
-)
+@pytest.mark.parametrize(("pair", "style"), [(FASTER, "smart"), (EVEN, "smart"), (FASTER, "fade"), (FASTER, "cut")])
 def test_level_and_peak_stay_within_the_loops(pair: tuple[Loop, Loop], style: str) -> None:
     first, second = pair
     plan = plan_transition(first, second, style)  # type: ignore[arg-type]

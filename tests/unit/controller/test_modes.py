@@ -76,9 +76,9 @@ def test_a_slow_model_is_rested_so_that_no_hour_sees_more_than_a_quarter_of_the_
     house, spent, cost = a_house(), [], 60.0
     while house.now < 2.5 * HOUR_S:
         given = jobs(house.ready("w1", SAMPLING))
-        for step in range(round(cost / 5)):
-            house.now += 5.0
-            word = Progress(job_id=given[0].job_id, token=given[0].token, fraction=step / 12) if given else Heartbeat()
+        for step in range(round(cost / 10)):
+            house.now += 10.0
+            word = Progress(job_id=given[0].job_id, token=given[0].token, fraction=step / 6) if given else Heartbeat()
             given += jobs(house.hear(word, "w1") + house.note(house.station.tick(house.now)))
         for job in given:
             house.sounds(finish(house, job, seconds=12.0, cpu_s=cost))
