@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from shared.paths import Paths
 os.environ["NUMBA_CACHE_DIR"] = ""
 # Several tests run at once: more threads in the linear algebra would only take them from one another.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+# The homes of tests have long paths: their sockets lie in the temporary folder, in one that goes with the tests.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+_temporary = tempfile.TemporaryDirectory(prefix="loop-")
+os.environ["TMPDIR"] = tempfile.tempdir = _temporary.name
 
 # Where the tests were begun in the background of a shell, Ctrl-C is ignored by them and by all that they begin.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -32,6 +32,7 @@ class Tally(NamedTuple):
 
 
 def tally(first: Events, second: Events) -> Tally:
+    """Counts the strokes of two parts, or of two scores, against one another."""
     total = sum(map(len, first.values())) + sum(map(len, second.values()))
     return Tally(total, sum(_matches(starts, second.get(key, ())) for key, starts in first.items()))
 
@@ -45,6 +46,7 @@ def likeness(tallies: Iterable[Tally]) -> float:
 
 
 def overlap(first: Events, second: Events) -> float:
+    """How like two sets of strokes are, 0–1."""
     return likeness((tally(first, second),))
 
 
