@@ -11,6 +11,7 @@ import click
 
 from services.controller.cli.asking import PromptCommand, json_option, say
 from services.controller.cli.clips import FORMATS, Target, make_all
+from services.controller.cli.writing import stems_in_words
 from services.controller.commands import check_prompt
 from services.controller.counting import number_of
 from shared import settings
@@ -138,9 +139,7 @@ def _in_words(report: dict[str, Any]) -> str:
         facts.append(f"seed {report['seed']}")
     made = " ".join(part for part in (report["backend"], report["model"]) if part)
     speed = f", {report['real_time_factor']:g} × real time" if report["real_time_factor"] else ""
-    beside = (
-        f"; beside it its {number_of(len(report['stems']), 'part')}, before the mastering" if report["stems"] else ""
-    )
+    beside = f"; beside it {stems_in_words(len(report['stems']))}" if report["stems"] else ""
     return (
         f"{report['file']}: {' · '.join(facts)}; made by {made} in {report['generation_s']:.1f} s{speed}{beside}. "
         f"{report['disclosure']}"

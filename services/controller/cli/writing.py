@@ -175,11 +175,16 @@ def check_places(wish: Wish, paths: list[Path]) -> None:
         check_folder(path)
 
 
+def stems_in_words(count: int) -> str:
+    """What the files of the parts are."""
+    return f"its {number_of(count, 'part')}, before the mastering"
+
+
 def beside(work: Work) -> str:
     """What was written beside the loop, in words."""
     parts = []
     if work.stems:
-        parts.append(f"its {number_of(len(work.stems), 'part')}, before the mastering")
+        parts.append(stems_in_words(len(work.stems)))
     if work.midi is not None:
         parts.append(f"its score {work.midi[0].name}")
     return f"; beside it {' and '.join(parts)}" if parts else ""

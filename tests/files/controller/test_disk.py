@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from services.controller import state as store
@@ -12,13 +10,6 @@ from services.controller.leases import LeaseTable
 from shared.messages import Job
 from shared.paths import Paths
 from tests.unit.controller.conftest import a_loop
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    found = Paths.under(tmp_path)
-    found.create()
-    return found
 
 
 def test_the_state_comes_back_as_it_was(paths: Paths) -> None:

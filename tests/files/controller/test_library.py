@@ -26,13 +26,6 @@ FRAMES = 4_800
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    found = Paths.under(tmp_path)
-    found.create()
-    return found
-
-
-@pytest.fixture
 def library(paths: Paths) -> Library:
     return open_library(paths)[0]
 
